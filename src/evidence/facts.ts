@@ -1,0 +1,44 @@
+import type { Digest } from '../kernel/digest.ts';
+import type { GitOid } from '../kernel/git-oid.ts';
+
+/** What the journal shows to have happened, in the form from which statements are made. Plain data; no I/O behind it. */
+export type SourceFacts = { readonly repository: string; readonly commit: GitOid; readonly tree: GitOid; readonly ref: string };
+
+export type ReviewFacts = {
+  readonly source: SourceFacts;
+  readonly change: number;
+  readonly version: number;
+  readonly base: GitOid;
+  readonly head: GitOid;
+  readonly reviewedTree: GitOid;
+  readonly onto: GitOid;
+  readonly method: 'identical' | 'mechanical-merge';
+  readonly approvals: readonly { readonly reviewer: string; readonly at: string }[];
+  readonly authors: readonly string[];
+  readonly mergedBy: string;
+  readonly mergedAt: string;
+};
+
+export type StageFacts = {
+  readonly source: SourceFacts;
+  readonly run: number;
+  readonly stage: string;
+  /** The run whose execution this result comes from: another one when the stage was reused for the same tree. */
+  readonly executedIn: number;
+  readonly jobs: readonly { readonly name: string; readonly steps: number; readonly status: 'passed' }[];
+  readonly startedAt: string;
+  readonly finishedAt: string;
+};
+
+export type BuildFacts = {
+  readonly source: SourceFacts;
+  readonly run: number;
+  readonly image: { readonly name: string; readonly repository: string; readonly digest: Digest };
+  readonly definition: unknown;
+  readonly base?: { readonly reference: string; readonly digest: Digest };
+  readonly layers: readonly { readonly diffId: string; readonly digest: Digest; readonly from: string; readonly to: string }[];
+  readonly compressor: string;
+  readonly builder: string;
+  readonly startedAt: string;
+  readonly finishedAt: string;
+};

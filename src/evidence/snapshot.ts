@@ -1,0 +1,33 @@
+import type { Digest } from '../kernel/digest.ts';
+import type { GitOid } from '../kernel/git-oid.ts';
+
+/**
+ * What the gate knows: signed by the signer (DSSE, payload type below), with a sequence number that never goes backwards.
+ * The gate decides from this alone; see trust.md "Look up, don't crawl" and docs/guides.
+ */
+export const snapshotPayloadType = 'application/vnd.waybill.snapshot.v1+json';
+
+export type Snapshot = {
+  readonly version: 1;
+  /** Size of the ledger when it was made: a newer snapshot never has a smaller one. */
+  readonly sequence: number;
+  readonly issuedAt: string;
+  /** After this moment the gate warns that it is old; entries hold until their own `validUntil`. */
+  readonly expiresAt: string;
+  readonly images: readonly SnapshotImage[];
+  /** Digests that were admitted once and must not be any more, with the reason. */
+  readonly revoked: readonly { readonly digest: Digest; readonly reason: string }[];
+};
+
+/** Exists only for a digest whose verification summary (VSA) was signed with the result PASSED. */
+export type SnapshotImage = {
+  readonly digest: Digest;
+  /** Repository in the registry, without host: `shop/shop`. */
+  readonly repository: string;
+  readonly source: { readonly repository: string; readonly commit: GitOid; readonly tree: GitOid };
+  readonly review?: { readonly change: number; readonly method: 'identical' | 'mechanical-merge'; readonly approvals: readonly string[] };
+  readonly tests: readonly { readonly stage: string; readonly passed: boolean }[];
+  readonly provenance: boolean;
+  readonly run: number;
+  readonly validUntil: string;
+};

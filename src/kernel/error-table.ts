@@ -1,0 +1,36 @@
+/**
+ * Every error that Waybill can tell its user: code → what it is, what to do, and the HTTP status it maps to.
+ * A new failure gets a row here; messages are not written anywhere else.
+ */
+export const errorTable = {
+  INTERNAL: { title: 'Internal error', fix: 'This is a defect in Waybill. Report it with the log lines around it.', status: 500 },
+  INVALID_INPUT: { title: 'Invalid input', fix: 'Correct the value that is named above.', status: 400 },
+  NOT_FOUND: { title: 'Not found', fix: 'Check the name; the list commands show what exists.', status: 404 },
+  CONFLICT: { title: 'Conflict', fix: 'Look at the present state and try again.', status: 409 },
+  UNAUTHENTICATED: {
+    title: 'Not logged in',
+    fix: 'Give a token: `waybill login`, or the environment variable WAYBILL_TOKEN.',
+    status: 401,
+  },
+  FORBIDDEN: { title: 'Not allowed', fix: 'Ask somebody whose role allows it.', status: 403 },
+  LIMIT_EXCEEDED: {
+    title: 'A limit was exceeded',
+    fix: 'Make the input smaller, or ask an administrator to raise the limit.',
+    status: 413,
+  },
+  DEADLINE_EXCEEDED: { title: 'It took too long', fix: 'Try again; if it stays slow, raise the timeout that is named above.', status: 504 },
+  CANCELLED: { title: 'Cancelled', fix: 'Start it again if it was cancelled by mistake.', status: 409 },
+  UNSUPPORTED: { title: 'Not supported yet by this version', fix: 'Remove it, or wait for a version that supports it.', status: 501 },
+  MISSING_PROGRAM: {
+    title: 'A program is missing on this machine',
+    fix: 'Install the program that is named above and try again.',
+    status: 500,
+  },
+  STORE_FAILED: {
+    title: 'The database could not be read or written',
+    fix: 'Check disk space and permissions of the data directory.',
+    status: 500,
+  },
+} as const satisfies Record<string, { title: string; fix: string; status: number }>;
+
+export type ErrorCode = keyof typeof errorTable;

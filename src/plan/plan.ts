@@ -1,0 +1,66 @@
+import type { Event } from './event.ts';
+
+/** What a pipeline file says for one event: data, made without I/O. JSON-serialisable as it is; it is kept in the run's journal. */
+export type Plan = {
+  readonly event: Event;
+  /** In an order that respects `needs`. */
+  readonly stages: readonly PlannedStage[];
+  /** Empty unless the event is `merge`. */
+  readonly images: readonly PlannedImage[];
+  readonly deploys: readonly PlannedDeploy[];
+};
+
+export type PlannedStage = {
+  readonly name: string;
+  /** True for a `change` stage within a `merge` plan: skipped when a tests paper for this very tree exists. */
+  readonly reusable: boolean;
+  /** Names of stages of this plan that must have passed. */
+  readonly needs: readonly string[];
+  /** Run side by side; never empty. */
+  readonly jobs: readonly PlannedJob[];
+};
+
+export type Network = 'filtered' | 'none';
+
+export type PlannedJob = {
+  readonly name: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  readonly network: Network;
+  readonly steps: readonly PlannedStep[];
+};
+
+/** `run` is a script for `sh -e` in the workspace. */
+export type PlannedStep = { readonly name: string; readonly run: string; readonly env: Readonly<Record<string, string>> };
+
+export type PlannedImage = {
+  readonly name: string;
+  /** `scratch`, or a reference in the registry, with or without digest (`name:tag`, `name@sha256:…`). */
+  readonly base: string;
+  readonly layers: readonly PlannedLayer[];
+  readonly config: ImageConfig;
+  readonly network: Network;
+  readonly timeoutMs: number;
+};
+
+/** `from`: path in the tree (after the `after` commands ran in a build sandbox of their own), `to`: absolute path in the image. */
+export type PlannedLayer = { readonly from: string; readonly to: string; readonly after: readonly string[] };
+
+export type ImageConfig = {
+  readonly cmd?: readonly string[];
+  readonly entrypoint?: readonly string[];
+  readonly user?: string;
+  readonly workdir?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly ports?: readonly number[];
+  readonly labels?: Readonly<Record<string, string>>;
+};
+
+export type PlannedDeploy = {
+  readonly environment: string;
+  /** File or folder in the tree. */
+  readonly manifests: string;
+  /** Reference as written in the manifests → name of an image of this plan. */
+  readonly images: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+};
