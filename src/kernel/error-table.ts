@@ -26,6 +26,31 @@ export const errorTable = {
     fix: 'Install the program that is named above and try again.',
     status: 500,
   },
+  SECRET_UNREADABLE: {
+    title: 'A sealed secret could not be opened',
+    fix: 'Start with the master key it was sealed with; if that is gone, remove the secret and set it again.',
+    status: 500,
+  },
+  CLUSTER_FAILED: {
+    title: 'The cluster did not do what was asked',
+    fix: 'Read the message of the API server above; `waybill environment list` shows which cluster it is.',
+    status: 502,
+  },
+  ADMISSION_DENIED: {
+    title: 'The cluster refused the object',
+    fix: 'Do what the refusal above asks for, and deploy again.',
+    status: 403,
+  },
+  ENGINE_FAILED: {
+    title: 'The container engine of this host did not do what was asked',
+    fix: 'Read the message of the engine above; try the same image with `podman run`.',
+    status: 500,
+  },
+  NOT_FORWARD: {
+    title: 'A deploy moves forward only',
+    fix: 'Merge what is to be deployed onto what runs, or ask for an explicit rollback.',
+    status: 409,
+  },
   STORE_FAILED: {
     title: 'The database could not be read or written',
     fix: 'Check disk space and permissions of the data directory.',
