@@ -56,6 +56,16 @@ export const errorTable = {
     fix: 'Check disk space and permissions of the data directory.',
     status: 500,
   },
+  DIGEST_MISMATCH: {
+    title: 'Content does not have the digest that it should have',
+    fix: 'Do not use it. Fetch it again; if it stays so, find out who changed it.',
+    status: 502,
+  },
+  REGISTRY_FAILED: {
+    title: 'The registry did not do what was asked',
+    fix: 'Check that the registry is reachable, and look at its log.',
+    status: 502,
+  },
 } as const satisfies Record<string, { title: string; fix: string; status: number }>;
 
 export type ErrorCode = keyof typeof errorTable;

@@ -1,0 +1,116 @@
+import { z } from 'zod';
+import { digestOf, isDigest, type Digest } from '../kernel/digest.ts';
+import { WaybillError, messageOf } from '../kernel/error.ts';
+import { dockerIndex, dockerManifest, isImageMediaType, isIndexMediaType, ociIndex, ociManifest } from './media-types.ts';
+
+/** Largest manifest that is read or taken, in bytes (distribution-spec: at least 4 MiB should be accepted). */
+export const maxManifestBytes = 4 * 1024 * 1024;
+
+const mediaTypeSchema = z
+  .string()
+  .max(255)
+  .regex(/^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$/, 'is not a media type');
+const digestSchema = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'is not sha256: and 64 hex digits');
+const annotationsSchema = z.record(z.string(), z.string());
+
+/** image-spec descriptor.md. `size` in bytes. */
+export const descriptorSchema = z.object({
+  mediaType: mediaTypeSchema,
+  digest: digestSchema,
+  size: z.int().min(0),
+  artifactType: mediaTypeSchema.exactOptional(),
+  annotations: annotationsSchema.exactOptional(),
+  platform: z
+    .object({ architecture: z.string(), os: z.string(), variant: z.string().exactOptional(), 'os.version': z.string().exactOptional() })
+    .exactOptional(),
+  urls: z.array(z.string()).exactOptional(),
+  data: z.string().exactOptional(),
+});
+export type Descriptor = z.infer<typeof descriptorSchema>;
+
+/** image-spec manifest.md; Docker's manifest v2 schema 2 is the same without subject and artifactType. */
+const imageManifestSchema = z.object({
+  schemaVersion: z.literal(2),
+  mediaType: z.enum([ociManifest, dockerManifest]).exactOptional(),
+  artifactType: mediaTypeSchema.exactOptional(),
+  config: descriptorSchema,
+  layers: z.array(descriptorSchema).max(5_000),
+  subject: descriptorSchema.exactOptional(),
+  annotations: annotationsSchema.exactOptional(),
+});
+export type ImageManifest = z.infer<typeof imageManifestSchema>;
+
+/** image-spec image-index.md; Docker's manifest list is the same. */
+const imageIndexSchema = z.object({
+  schemaVersion: z.literal(2),
+  mediaType: z.enum([ociIndex, dockerIndex]).exactOptional(),
+  artifactType: mediaTypeSchema.exactOptional(),
+  manifests: z.array(descriptorSchema).max(5_000),
+  subject: descriptorSchema.exactOptional(),
+  annotations: annotationsSchema.exactOptional(),
+});
+export type ImageIndex = z.infer<typeof imageIndexSchema>;
+
+/** A parsed manifest with the bytes' own digest, so that it cannot be taken for another one. */
+export type Manifest = { readonly mediaType: string; readonly digest: Digest; readonly size: number } & (
+  | { readonly kind: 'image'; readonly image: ImageManifest }
+  | { readonly kind: 'index'; readonly index: ImageIndex }
+);
+
+/**
+ * Reads a manifest. Its kind comes from the declared media type (argument, then the `mediaType` field) and must agree with the
+ * content: a document that is both an image and an index is refused (CVE-2021-41190).
+ * @throws WaybillError INVALID_INPUT, LIMIT_EXCEEDED
+ */
+export function parseManifest(bytes: Uint8Array, declaredType?: string): Manifest {
+  if (bytes.byteLength > maxManifestBytes)
+    throw new WaybillError('LIMIT_EXCEEDED', `The manifest has ${bytes.byteLength} bytes; at most ${maxManifestBytes} are read`);
+  const value = parseJson(bytes);
+  if ('manifests' in value && ('layers' in value || 'config' in value)) throw invalid('it is both an image and an index');
+  const inner = typeof value['mediaType'] === 'string' ? value['mediaType'] : undefined;
+  const mediaType = declaredType ?? inner ?? ('manifests' in value ? ociIndex : ociManifest);
+  if (inner !== undefined && inner !== mediaType) throw invalid(`its mediaType is ${JSON.stringify(inner)}, it was declared as ${JSON.stringify(mediaType)}`);
+  const identity = { mediaType, digest: digestOf(bytes), size: bytes.byteLength };
+  if (isImageMediaType(mediaType)) return { ...identity, kind: 'image', image: check(imageManifestSchema, value) };
+  if (isIndexMediaType(mediaType)) return { ...identity, kind: 'index', index: check(imageIndexSchema, value) };
+  throw invalid(`the media type ${JSON.stringify(mediaType.slice(0, 200))} is not one of an OCI or Docker v2 manifest or index`);
+}
+
+/** What a manifest names: config and layers of an image, members of an index; without the subject. */
+export function childrenOf(manifest: Manifest): readonly Descriptor[] {
+  return manifest.kind === 'image' ? [manifest.image.config, ...manifest.image.layers] : manifest.index.manifests;
+}
+
+export function subjectOf(manifest: Manifest): Descriptor | undefined {
+  return manifest.kind === 'image' ? manifest.image.subject : manifest.index.subject;
+}
+
+/** distribution-spec "Listing Referrers": artifactType, else the config's media type for an image manifest. */
+export function artifactTypeOf(manifest: Manifest): string | undefined {
+  return manifest.kind === 'image' ? (manifest.image.artifactType ?? manifest.image.config.mediaType) : manifest.index.artifactType;
+}
+
+export function annotationsOf(manifest: Manifest): Readonly<Record<string, string>> | undefined {
+  return manifest.kind === 'image' ? manifest.image.annotations : manifest.index.annotations;
+}
+
+function parseJson(bytes: Uint8Array): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch (cause) {
+    throw invalid(`it is not JSON in UTF-8 (${messageOf(cause)})`, cause);
+  }
+  throw invalid('it is not a JSON object');
+}
+
+function check<T>(schema: z.ZodType<T>, value: unknown): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  throw invalid(`${issue?.path.join('.') || 'the document'}: ${issue?.message ?? 'is wrong'}`);
+}
+
+function invalid(why: string, cause?: unknown): WaybillError {
+  return new WaybillError('INVALID_INPUT', `This is not a manifest that can be used: ${why}`, cause === undefined ? {} : { cause });
+}
