@@ -1,0 +1,81 @@
+import type { Digest } from '../kernel/digest.ts';
+import type { GitOid } from '../kernel/git-oid.ts';
+import type { ChangeId, PersonId, RepositoryName, RunId } from '../kernel/ids.ts';
+import type { Event } from '../plan/event.ts';
+import type { Plan } from '../plan/plan.ts';
+
+/** How a piece of work ended. */
+export type Outcome = 'passed' | 'failed' | 'cancelled' | 'interrupted' | 'skipped';
+
+/** A run's first event: everything that it will ever be told from outside. */
+export type RunCreated = {
+  readonly type: 'run-created';
+  readonly repository: RepositoryName;
+  readonly event: Event;
+  readonly commit: GitOid;
+  readonly tree: GitOid;
+  /** Only a reviewed commit can be built into an image (trust.md, "Privilege follows review"). */
+  readonly reviewed: boolean;
+  readonly change?: { readonly id: ChangeId; readonly version: number };
+  readonly plan: Plan;
+  /** Sentences to the reader about what the plan leaves out, and why. */
+  readonly notes: readonly string[];
+  readonly requestedBy: PersonId;
+  /** The interrupted run whose place this one takes. */
+  readonly replaces?: RunId;
+  /** 1 for the first execution, one more for each that replaces an interrupted one. */
+  readonly attempt?: number;
+};
+
+export type BuiltLayer = {
+  readonly diffId: string;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly from: string;
+  readonly to: string;
+};
+
+/** One line of a run's journal. Append-only: what is not here did not happen. */
+export type RunEvent =
+  | RunCreated
+  | { readonly type: 'stage-reused'; readonly stage: string; readonly executedIn: RunId }
+  | { readonly type: 'stage-skipped'; readonly stage: string; readonly reason: string }
+  | { readonly type: 'job-started'; readonly stage: string; readonly job: string; readonly runner: string; readonly sandboxed: boolean }
+  | { readonly type: 'step-started'; readonly stage: string; readonly job: string; readonly step: number }
+  | {
+      readonly type: 'step-finished';
+      readonly stage: string;
+      readonly job: string;
+      readonly step: number;
+      readonly outcome: Outcome;
+      readonly exitCode: number | null;
+      readonly reason?: string;
+    }
+  | { readonly type: 'job-finished'; readonly stage: string; readonly job: string; readonly outcome: Outcome; readonly reason?: string }
+  | { readonly type: 'image-started'; readonly image: string }
+  | {
+      readonly type: 'image-built';
+      readonly image: string;
+      readonly digest: Digest;
+      readonly layers: readonly BuiltLayer[];
+      readonly base?: { readonly reference: string; readonly digest: Digest };
+      readonly compressor: string;
+      readonly sandboxed: boolean;
+    }
+  | { readonly type: 'image-pushed'; readonly image: string; readonly repository: string; readonly digest: Digest; readonly tag: string }
+  | { readonly type: 'image-finished'; readonly image: string; readonly outcome: Outcome; readonly reason?: string }
+  | { readonly type: 'paper-signed'; readonly subject: string; readonly predicateType: string; readonly ledgerIndex: number }
+  | { readonly type: 'deploy-started'; readonly environment: string }
+  | {
+      readonly type: 'deploy-finished';
+      readonly environment: string;
+      readonly outcome: Outcome;
+      readonly reason?: string;
+      readonly endpoints?: readonly string[];
+    }
+  | { readonly type: 'note'; readonly text: string }
+  | { readonly type: 'run-finished'; readonly reason?: string }
+  | { readonly type: 'run-cancelled'; readonly by: string; readonly reason: string }
+  | { readonly type: 'run-interrupted'; readonly reason: string };
+
+export type RecordedEvent = { readonly seq: number; readonly at: string; readonly event: RunEvent };

@@ -1,0 +1,35 @@
+import type { Digest } from '../kernel/digest.ts';
+import type { RunId } from '../kernel/ids.ts';
+import type { RunCreated } from './event.ts';
+import type { Status } from './status.ts';
+
+/** What a journal says now. Derived, never stored. */
+export type RunState = {
+  readonly head: RunCreated;
+  readonly createdAt: string;
+  readonly finishedAt?: string;
+  readonly status: Status;
+  readonly reason?: string;
+  readonly stages: readonly StageState[];
+  readonly images: readonly ImageState[];
+  readonly deploys: readonly DeployState[];
+  readonly notes: readonly string[];
+};
+
+type Times = { readonly startedAt?: string; readonly finishedAt?: string; readonly reason?: string };
+
+export type StageState = {
+  readonly name: string;
+  readonly status: Status;
+  readonly executedIn?: RunId;
+  readonly jobs: readonly JobState[];
+} & Times;
+export type JobState = {
+  readonly name: string;
+  readonly status: Status;
+  readonly sandboxed?: boolean;
+  readonly steps: readonly StepState[];
+} & Times;
+export type StepState = { readonly name: string; readonly status: Status; readonly exitCode?: number | null } & Times;
+export type ImageState = { readonly name: string; readonly status: Status; readonly digest?: Digest; readonly repository?: string } & Times;
+export type DeployState = { readonly environment: string; readonly status: Status; readonly endpoints?: readonly string[] } & Times;
