@@ -51,6 +51,17 @@ export const errorTable = {
     fix: 'Merge what is to be deployed onto what runs, or ask for an explicit rollback.',
     status: 409,
   },
+  UNREACHABLE: { title: 'The server does not answer', fix: 'Check the address, and that `waybill server` runs.', status: 502 },
+  IMAGE_LAYER_INVALID: {
+    title: 'The image cannot be built from this tree',
+    fix: 'Correct the layer in waybill.yaml, or what its `after` commands make, and propose the change again.',
+    status: 422,
+  },
+  IMAGE_BASE_INVALID: {
+    title: 'The base image cannot be used',
+    fix: 'Name another base in waybill.yaml; it must be an image for the platform that is built.',
+    status: 422,
+  },
   STORE_FAILED: {
     title: 'The database could not be read or written',
     fix: 'Check disk space and permissions of the data directory.',

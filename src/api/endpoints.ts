@@ -1,0 +1,138 @@
+import { z } from 'zod';
+import type { Endpoint } from './endpoint.ts';
+import { changeView, environmentView, personView, repositoryView, runRowView, runView, tokenView, traceNode } from './views.ts';
+
+const none = z.object({});
+const id = z.object({ id: z.coerce.number().int().positive() });
+const name = z.object({ name: z.string().max(100) });
+const ok = z.object({ ok: z.literal(true) });
+const comment = z.object({ comment: z.string().max(4096).default('') });
+
+/** Fills in what an endpoint does not have. */
+function endpoint<P extends z.ZodType = typeof none, Q extends z.ZodType = typeof none, B extends z.ZodType = typeof none, R extends z.ZodType = typeof ok>(
+  method: Endpoint['method'],
+  path: string,
+  access: Endpoint['access'],
+  summary: string,
+  parts: { params?: P; query?: Q; body?: B; reply?: R } = {},
+): Endpoint<P, Q, B, R> {
+  return {
+    method,
+    path: `/api/v1${path}`,
+    access,
+    summary,
+    params: parts.params ?? (none as unknown as P),
+    query: parts.query ?? (none as unknown as Q),
+    body: parts.body ?? (none as unknown as B),
+    reply: parts.reply ?? (ok as unknown as R),
+  };
+}
+
+/** The whole HTTP API of the server. Streams (logs, the ledger's export) are listed with their type of content in `streams`. */
+export const endpoints = {
+  whoAmI: endpoint('GET', '/me', 'person', 'Who the token belongs to', { reply: personView }),
+
+  listPeople: endpoint('GET', '/people', 'person', 'People', { reply: z.array(personView) }),
+  addPerson: endpoint('POST', '/people', 'admin', 'Adds a person', {
+    body: z.object({
+      id: z.string().max(63),
+      name: z.string().max(200).optional(),
+      emails: z.array(z.string().max(320)).max(20).default([]),
+      role: z.enum(['developer', 'reviewer', 'admin']).default('developer'),
+    }),
+    reply: personView,
+  }),
+  removePerson: endpoint('DELETE', '/people/:name', 'admin', 'Removes a person and revokes the tokens', { params: name }),
+
+  listTokens: endpoint('GET', '/tokens', 'admin', 'Tokens, without their values', { reply: z.array(tokenView) }),
+  createToken: endpoint('POST', '/tokens', 'admin', 'Makes a token; its value is in this answer and nowhere else', {
+    body: z.object({ person: z.string().max(63), label: z.string().max(200).default(''), expiresInDays: z.number().int().positive().max(3650).optional() }),
+    reply: z.object({ id: z.string(), token: z.string() }),
+  }),
+  revokeToken: endpoint('DELETE', '/tokens/:name', 'admin', 'Revokes a token', { params: name }),
+
+  listRepositories: endpoint('GET', '/repositories', 'person', 'Repositories', { reply: z.array(repositoryView) }),
+  addRepository: endpoint('POST', '/repositories', 'admin', 'Adds an empty repository', {
+    body: z.object({ name: z.string().max(63), protectedBranch: z.string().max(100).default('main') }),
+    reply: repositoryView,
+  }),
+  removeRepository: endpoint('DELETE', '/repositories/:name', 'admin', 'Removes a repository; its folder is moved aside', { params: name }),
+
+  listEnvironments: endpoint('GET', '/environments', 'person', 'Environments', { reply: z.array(environmentView) }),
+  addEnvironment: endpoint('POST', '/environments', 'admin', 'Adds an environment: a namespace of a cluster, or this host', {
+    body: z.object({
+      name: z.string().max(63),
+      kind: z.enum(['cluster', 'local']),
+      namespace: z.string().max(63).default('default'),
+      kubeconfig: z
+        .string()
+        .max(256 * 1024)
+        .optional(),
+    }),
+    reply: environmentView,
+  }),
+  removeEnvironment: endpoint('DELETE', '/environments/:name', 'admin', 'Removes an environment; what runs there stays', { params: name }),
+
+  listChanges: endpoint('GET', '/changes', 'person', 'Changes, newest first', {
+    query: z.object({ repository: z.string().optional(), state: z.enum(['open', 'merged', 'abandoned']).optional() }),
+    reply: z.array(changeView),
+  }),
+  showChange: endpoint('GET', '/changes/:id', 'person', 'One change', { params: id, reply: changeView }),
+  approveChange: endpoint('POST', '/changes/:id/approve', 'reviewer', 'Approves the newest version, or the one named by `head`', {
+    params: id,
+    body: comment.extend({ head: z.string().optional() }),
+    reply: changeView,
+  }),
+  rejectChange: endpoint('POST', '/changes/:id/reject', 'reviewer', 'Rejects the newest version', { params: id, body: comment, reply: changeView }),
+  abandonChange: endpoint('POST', '/changes/:id/abandon', 'person', 'Gives a change up', { params: id, reply: changeView }),
+  mergeChange: endpoint('POST', '/changes/:id/merge', 'reviewer', 'Merges an approved change; the run of the merged commit starts', {
+    params: id,
+    reply: z.object({ change: changeView, run: z.number() }),
+  }),
+
+  listRuns: endpoint('GET', '/runs', 'person', 'Runs, newest first', {
+    query: z.object({
+      repository: z.string().optional(),
+      change: z.coerce.number().int().optional(),
+      limit: z.coerce.number().int().positive().max(1000).default(50),
+    }),
+    reply: z.array(runRowView),
+  }),
+  showRun: endpoint('GET', '/runs/:id', 'person', 'One run, with its stages, images, deploys and papers', { params: id, reply: runView }),
+  cancelRun: endpoint('POST', '/runs/:id/cancel', 'reviewer', 'Cancels a run', {
+    params: id,
+    body: z.object({ reason: z.string().max(1000).default('asked for') }),
+    reply: runView,
+  }),
+  listLogs: endpoint('GET', '/runs/:id/logs', 'person', 'The names of the logs of a run', { params: id, reply: z.array(z.array(z.string())) }),
+
+  listImages: endpoint('GET', '/images', 'person', 'Published images that have papers', {
+    reply: z.array(z.object({ digest: z.string(), repository: z.string(), commit: z.string(), run: z.number(), validUntil: z.string() })),
+  }),
+  showPapers: endpoint('GET', '/images/:name/papers', 'person', 'The papers of a digest, as Sigstore bundles, with their place in the ledger', {
+    params: z.object({ name: z.string().max(100) }),
+    reply: z.array(
+      z.object({ predicateType: z.string(), bundle: z.unknown(), ledger: z.object({ index: z.number(), size: z.number(), proof: z.array(z.string()) }) }),
+    ),
+  }),
+  trace: endpoint('GET', '/trace', 'person', 'Walks from a commit, change, image or workload the whole way, both ways', {
+    query: z.object({ subject: z.string().max(500), environment: z.string().optional() }),
+    reply: traceNode,
+  }),
+  refuse: endpoint('GET', '/refusals', 'person', 'The newest refusals: pushes, approvals, verdicts', {
+    reply: z.array(z.object({ at: z.string(), what: z.string(), detail: z.string() })),
+  }),
+
+  keys: endpoint('GET', '/keys', 'public', 'Public keys of papers and ledger', { reply: z.object({ papers: z.unknown(), ledger: z.string() }) }),
+  snapshot: endpoint('GET', '/snapshot', 'public', 'The signed snapshot that the gate decides from', { reply: z.unknown() }),
+  policy: endpoint('GET', '/policy', 'public', 'The policies of all namespaces', { reply: z.unknown() }),
+  checkpoint: endpoint('GET', '/ledger/checkpoint', 'public', 'The newest signed checkpoint of the ledger', {
+    reply: z.object({ checkpoint: z.string() }),
+  }),
+} as const;
+
+export const streams = {
+  log: '/api/v1/runs/:id/log',
+  ledger: '/api/v1/ledger',
+  events: '/api/v1/runs/:id/events',
+} as const;

@@ -1,0 +1,101 @@
+import { z } from 'zod';
+
+const status = z.enum(['waiting', 'running', 'passed', 'reused', 'failed', 'skipped', 'cancelled', 'interrupted']);
+const times = { status, startedAt: z.string().optional(), finishedAt: z.string().optional(), reason: z.string().optional() };
+
+export const personView = z.object({
+  id: z.string(),
+  name: z.string(),
+  emails: z.array(z.string()),
+  role: z.enum(['developer', 'reviewer', 'admin']),
+});
+export type PersonView = z.output<typeof personView>;
+
+export const tokenView = z.object({ id: z.string(), person: z.string(), label: z.string(), createdAt: z.string(), expiresAt: z.string().optional() });
+
+export const repositoryView = z.object({ name: z.string(), protectedBranch: z.string(), createdAt: z.string(), cloneUrl: z.string() });
+export type RepositoryView = z.output<typeof repositoryView>;
+
+export const environmentView = z.object({ name: z.string(), kind: z.enum(['cluster', 'local']), namespace: z.string() });
+
+export const reviewView = z.object({
+  reviewer: z.string(),
+  verdict: z.enum(['approve', 'reject']),
+  version: z.number(),
+  current: z.boolean(),
+  comment: z.string(),
+  at: z.string(),
+});
+
+export const changeView = z.object({
+  id: z.number(),
+  repository: z.string(),
+  branch: z.string(),
+  title: z.string(),
+  state: z.enum(['open', 'merged', 'abandoned']),
+  versions: z.array(
+    z.object({ version: z.number(), base: z.string(), head: z.string(), tree: z.string(), pusher: z.string(), pushedAt: z.string() }),
+  ),
+  reviews: z.array(reviewView),
+  runs: z.array(z.object({ id: z.number(), event: z.string(), version: z.number(), status })),
+  merge: z
+    .object({ commit: z.string(), tree: z.string(), method: z.enum(['identical', 'mechanical-merge']), mergedBy: z.string(), mergedAt: z.string() })
+    .optional(),
+});
+export type ChangeView = z.output<typeof changeView>;
+
+export const runView = z.object({
+  id: z.number(),
+  repository: z.string(),
+  event: z.string(),
+  commit: z.string(),
+  tree: z.string(),
+  reviewed: z.boolean(),
+  change: z.object({ id: z.number(), version: z.number() }).optional(),
+  requestedBy: z.string(),
+  replaces: z.number().optional(),
+  status,
+  reason: z.string().optional(),
+  createdAt: z.string(),
+  finishedAt: z.string().optional(),
+  notes: z.array(z.string()),
+  stages: z.array(
+    z.object({
+      name: z.string(),
+      executedIn: z.number().optional(),
+      ...times,
+      jobs: z.array(z.object({ name: z.string(), ...times, steps: z.array(z.object({ name: z.string(), exitCode: z.number().nullable().optional(), ...times })) })),
+    }),
+  ),
+  images: z.array(z.object({ name: z.string(), digest: z.string().optional(), reference: z.string().optional(), ...times })),
+  deploys: z.array(z.object({ environment: z.string(), endpoints: z.array(z.string()).optional(), ...times })),
+  papers: z.array(z.object({ predicateType: z.string(), subject: z.string(), ledgerIndex: z.number(), at: z.string() })),
+});
+export type RunView = z.output<typeof runView>;
+
+export const runRowView = z.object({
+  id: z.number(),
+  repository: z.string(),
+  event: z.string(),
+  commit: z.string(),
+  change: z.object({ id: z.number(), version: z.number() }).optional(),
+  status,
+  createdAt: z.string(),
+});
+export type RunRowView = z.output<typeof runRowView>;
+
+/** A node of `waybill trace`: what it is, what it is called, what is known of it, and what it leads to. */
+export type TraceNode = {
+  kind: 'workload' | 'release' | 'image' | 'paper' | 'run' | 'stage' | 'change' | 'review' | 'commit' | 'person' | 'ledger';
+  name: string;
+  detail: Record<string, string>;
+  children: TraceNode[];
+};
+export const traceNode: z.ZodType<TraceNode> = z.lazy(() =>
+  z.object({
+    kind: z.enum(['workload', 'release', 'image', 'paper', 'run', 'stage', 'change', 'review', 'commit', 'person', 'ledger']),
+    name: z.string(),
+    detail: z.record(z.string(), z.string()),
+    children: z.array(traceNode),
+  }),
+);

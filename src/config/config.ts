@@ -1,0 +1,74 @@
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { WaybillError, messageOf } from '../kernel/error.ts';
+import { foldersOf, type Folders } from './folders.ts';
+
+/** `waybill.json` in the data directory. Every field has a default but the address that others reach us under. */
+export const configFile = z.strictObject({
+  server: z
+    .strictObject({
+      host: z.string().default('127.0.0.1'),
+      port: z.number().int().min(0).max(65535).default(8080),
+      /** How people, git and container engines reach the server. */
+      url: z.url().optional(),
+    })
+    .prefault({}),
+  registry: z
+    .strictObject({
+      /** `host:port` as it stands in references to images; the server's own address by default. */
+      name: z.string().optional(),
+    })
+    .prefault({}),
+  runner: z
+    .strictObject({
+      /** Jobs and builds at once; the number of cores by default. */
+      slots: z.number().int().min(1).max(256).optional(),
+      /** Folders besides /usr that hold tools which steps may use; seen read-only at the same path. */
+      toolchains: z.array(z.string()).default([]),
+      /** Search path inside the sandbox, in front of the usual one. */
+      path: z.array(z.string()).default([]),
+      /** Addresses (CIDR) that are not public but that steps may reach: a package mirror. */
+      allowAddresses: z.array(z.string()).default([]),
+      unsafeNoSandbox: z.boolean().default(false),
+    })
+    .prefault({}),
+  review: z.strictObject({ approvals: z.number().int().min(1).max(20).default(1) }).prefault({}),
+  admission: z
+    .strictObject({
+      /** Days for which a paper keeps an image deployable after it was signed. */
+      validDays: z.number().int().min(1).max(3650).default(90),
+    })
+    .prefault({}),
+  signer: z
+    .strictObject({
+      /** Start the signer as a child of the server (one user, one machine), or expect it to run by itself. */
+      managed: z.boolean().default(true),
+    })
+    .prefault({}),
+});
+
+export type ConfigFile = z.output<typeof configFile>;
+export type ConfigInput = z.input<typeof configFile>;
+
+export type Config = ConfigFile & { readonly folders: Folders };
+
+/** @throws WaybillError NOT_FOUND without a data directory, INVALID_INPUT with the field that is wrong */
+export async function loadConfig(data: string): Promise<Config> {
+  const folders = foldersOf(data);
+  const text = await readFile(folders.configFile, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== 'ENOENT') throw cause;
+    throw new WaybillError('NOT_FOUND', `${folders.data} is no data directory of Waybill`, { cause, fix: `Make one: waybill init --data ${data}` });
+  });
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new WaybillError('INVALID_INPUT', `${folders.configFile}: ${messageOf(cause)}`, { cause });
+  }
+  const parsed = configFile.safeParse(json);
+  if (!parsed.success) {
+    const lines = parsed.error.issues.map((issue) => `${issue.path.join('.') || '(root)'}: ${issue.message}`);
+    throw new WaybillError('INVALID_INPUT', `${folders.configFile}: ${lines.join('; ')}`);
+  }
+  return Object.freeze({ ...parsed.data, folders });
+}
