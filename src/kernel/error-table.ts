@@ -77,6 +77,57 @@ export const errorTable = {
     fix: 'Check that the registry is reachable, and look at its log.',
     status: 502,
   },
+  GIT_FAILED: {
+    title: 'Git failed',
+    fix: 'Read what Git says above; check disk space and permissions of the repositories folder.',
+    status: 500,
+  },
+  NOT_MERGEABLE: { title: 'The change cannot be merged yet', fix: 'Remove what is named above and merge again.', status: 409 },
+  PAPER_MALFORMED: {
+    title: 'A paper cannot be read',
+    fix: 'Get the paper again from where it was made; `waybill evidence show` lists the papers of a digest.',
+    status: 422,
+  },
+  PAPER_BAD_SIGNATURE: {
+    title: 'The signature of a paper is wrong',
+    fix: 'Do not use what it vouches for; find out in the ledger who wrote it.',
+    status: 422,
+  },
+  PAPER_UNKNOWN_KEY: {
+    title: 'A paper is signed by a key that is not known here',
+    fix: 'If the key is yours, add its public key to the key ring.',
+    status: 422,
+  },
+  PAPER_KEY_EXPIRED: {
+    title: 'A paper is from outside its key\'s time of validity',
+    fix: 'Run the pipeline again, so that the present key signs.',
+    status: 422,
+  },
+  PAPER_KEY_REVOKED: {
+    title: 'A paper is signed by a revoked key',
+    fix: 'Run the pipeline again, so that the present key signs.',
+    status: 422,
+  },
+  SNAPSHOT_REFUSED: {
+    title: 'The snapshot of the gate was refused',
+    fix: 'Let the server publish a new snapshot: an older one than the present is never taken.',
+    status: 409,
+  },
+  VERDICT_REFUSED: {
+    title: 'The signer does not sign this',
+    fix: 'Get the paper that is named above, then try again.',
+    status: 409,
+  },
+  SIGNER_UNREACHABLE: {
+    title: 'The signer does not answer',
+    fix: 'Start `waybill signer`, and check that this process may open its socket.',
+    status: 503,
+  },
+  LEDGER_BROKEN: {
+    title: 'The ledger is not what was signed',
+    fix: 'Keep a copy of the database, and compare it with a backup from the time of the checkpoint that is named above.',
+    status: 500,
+  },
 } as const satisfies Record<string, { title: string; fix: string; status: number }>;
 
 export type ErrorCode = keyof typeof errorTable;

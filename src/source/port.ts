@@ -22,7 +22,14 @@ export type ChangeVersion = {
   readonly hands: readonly Hand[];
 };
 
-export type Hand = { readonly role: 'author' | 'committer'; readonly name: string; readonly email: string; readonly person?: PersonId };
+export type Hand = {
+  readonly role: 'author' | 'committer';
+  readonly name: string;
+  readonly email: string;
+  readonly person?: PersonId;
+  /** One commit of the range that names this hand. */
+  readonly commit?: GitOid;
+};
 
 export type Change = {
   readonly id: ChangeId;
