@@ -1,0 +1,87 @@
+import type { Command } from 'commander';
+import { endpoints } from '../../api/endpoints.ts';
+import type { ChangeView } from '../../api/views.ts';
+import type { CliContext } from '../context.ts';
+import { show } from '../output.ts';
+import { badge, plain, type Paint } from '../terminal.ts';
+
+const number = (text: string): number => Number.parseInt(text, 10);
+
+/** `waybill change list | show | approve | reject | merge | abandon`. */
+export function changeCommands(program: Command, context: CliContext): void {
+  const change = program.command('change').description('Proposed changes and their reviews');
+  const print = (view: ChangeView) => show(context, program, view, (paint) => describe(paint, view));
+
+  change
+    .command('list')
+    .description('List changes, newest first')
+    .option('--repository <name>')
+    .option('--state <state>', 'open, merged or abandoned')
+    .action(async (options: { repository?: string; state?: 'open' }) => {
+      const all = await (await context.client()).call(endpoints.listChanges, { query: options });
+      show(context, program, all, (paint, table) =>
+        table(
+          ['ID', 'STATE', 'REPOSITORY', 'TITLE', 'BY', 'VERSION', 'TESTS'],
+          all.map((c) => [
+            String(c.id),
+            badge(paint, c.state),
+            c.repository,
+            plain(c.title),
+            c.versions[0]?.pusher ?? '',
+            String(c.versions.length),
+            badge(paint, c.runs[0]?.status ?? 'waiting'),
+          ]),
+        ),
+      );
+    });
+  change
+    .command('show <id>')
+    .description('Show a change: versions, reviews, runs')
+    .action(async (id: string) => print(await (await context.client()).call(endpoints.showChange, { params: { id: number(id) } })));
+  change
+    .command('approve <id>')
+    .description('Approve the newest version')
+    .option('-m, --comment <text>', 'what you want to say', '')
+    .option('--head <commit>', 'approve only if this is still the newest version')
+    .action(async (id: string, options: { comment: string; head?: string }) =>
+      print(await (await context.client()).call(endpoints.approveChange, { params: { id: number(id) }, body: options })),
+    );
+  change
+    .command('reject <id>')
+    .description('Reject the newest version')
+    .option('-m, --comment <text>', 'why', '')
+    .action(async (id: string, options: { comment: string }) =>
+      print(await (await context.client()).call(endpoints.rejectChange, { params: { id: number(id) }, body: options })),
+    );
+  change
+    .command('abandon <id>')
+    .description('Give a change up')
+    .action(async (id: string) => print(await (await context.client()).call(endpoints.abandonChange, { params: { id: number(id) } })));
+  change
+    .command('merge <id>')
+    .description('Merge an approved, tested change')
+    .action(async (id: string) => {
+      const done = await (await context.client()).call(endpoints.mergeChange, { params: { id: number(id) } });
+      show(context, program, done, (paint) => [
+        ...describe(paint, done.change),
+        '',
+        `Run ${done.run} builds and deploys the merged commit: waybill runs watch ${done.run}`,
+      ]);
+    });
+}
+
+function describe(paint: Paint, view: ChangeView): string[] {
+  return [
+    `${paint('bold', `Change ${view.id}`)} ${plain(view.title)}  ${badge(paint, view.state)}`,
+    paint('dim', `${view.repository} → ${view.branch}`),
+    ...view.versions.map((v) => {
+      const run = view.runs.find((r) => r.version === v.version && r.event === 'change');
+      return `  version ${v.version}  ${v.head.slice(0, 12)}  by ${v.pusher}  ${run ? `run ${run.id} ${badge(paint, run.status)}` : 'no run'}`;
+    }),
+    ...view.reviews.map(
+      (r) =>
+        `  ${r.verdict === 'approve' ? paint('green', 'approved') : paint('red', 'rejected')} by ${r.reviewer} (version ${r.version}${r.current ? '' : ', void'})${r.comment ? `: ${plain(r.comment)}` : ''}`,
+    ),
+    ...(view.merge ? [`  merged by ${view.merge.mergedBy} as ${view.merge.commit.slice(0, 12)} (${view.merge.method})`] : []),
+  ];
+}

@@ -1,0 +1,41 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Command } from 'commander';
+import { WaybillError } from '../../kernel/error.ts';
+import { pipelineJsonSchema } from '../../plan/json-schema.ts';
+import { parsePipeline } from '../../plan/parse.ts';
+import { problemsText } from '../../plan/problem-text.ts';
+import type { CliContext } from '../context.ts';
+import { wantsJson } from '../output.ts';
+import { painter } from '../terminal.ts';
+
+/** `waybill lint [FILE]` and `waybill schema`. */
+export function lintCommands(program: Command, context: CliContext): void {
+  program
+    .command('lint [file]')
+    .description('Check a pipeline file; all problems at once')
+    .action(async (file = 'waybill.yaml') => {
+      const text = await readFile(path.resolve(context.cwd, file), 'utf8').catch((cause: NodeJS.ErrnoException) => {
+        throw new WaybillError('NOT_FOUND', `${file}: ${cause.code === 'ENOENT' ? 'there is no such file' : cause.message}`, {
+          cause,
+          fix: 'Give the path of a pipeline file, or go to the root of the repository.',
+        });
+      });
+      const result = parsePipeline(text, file);
+      const problems = [...(result.ok ? [] : result.problems), ...result.warnings];
+      if (!result.ok) context.exitWith(1);
+      if (wantsJson(program)) {
+        context.out(JSON.stringify({ ok: result.ok, problems }));
+        return;
+      }
+      if (problems.length > 0) context.out(problemsText(problems, text, context.colour));
+      const paint = painter(context.colour);
+      const count = (severity: string) => problems.filter((problem) => problem.severity === severity).length;
+      if (result.ok) context.out(`${paint('green', '✔')} ${file} is a valid pipeline file${count('warning') > 0 ? `, with ${count('warning')} warning(s)` : ''}.`);
+      else context.out(`${paint('red', '✘')} ${file}: ${count('error')} error(s), ${count('warning')} warning(s).`);
+    });
+  program
+    .command('schema')
+    .description('Print the JSON Schema of the pipeline file, for editors')
+    .action(() => context.out(JSON.stringify(pipelineJsonSchema(), null, 2)));
+}

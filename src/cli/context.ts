@@ -1,0 +1,68 @@
+import type { Client } from '../api/client.ts';
+import type { Secret } from '../kernel/secret.ts';
+
+/** What a command gets from `main`: nothing below reads the environment, writes to the process' streams or exits. */
+export type CliContext = {
+  readonly cwd: string;
+  readonly version: string;
+  /** Colour only on a terminal, and not under NO_COLOR. */
+  readonly colour: boolean;
+  readonly interactive: boolean;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+  /** One line to standard output. */
+  out(line: string): void;
+  /** One line to standard error: progress, warnings. */
+  note(line: string): void;
+  readStdin(): Promise<string>;
+  /** The status the process ends with; 0 unless a command says otherwise. */
+  exitWith(status: number): void;
+  /** A client for the server that the user is logged in at. @throws WaybillError UNAUTHENTICATED */
+  client(): Promise<Client>;
+  readonly login: { save(url: string, token: Secret): Promise<string>; forget(): Promise<void> };
+  /** Default of `--data`. */
+  readonly data: string;
+  /** What starts or stops something long-lived, or touches a data directory: wired by `main`. */
+  readonly processes: Processes;
+};
+
+export type Processes = {
+  init(options: {
+    data: string;
+    url?: string;
+    port?: number;
+    admin: string;
+    email: readonly string[];
+  }): Promise<{ token: Secret; url: string; folder: string }>;
+  server(options: { data: string; signal: AbortSignal; port?: number; onReady(url: string): void }): Promise<void>;
+  signer(options: { data: string; signal: AbortSignal; onReady(socket: string): void }): Promise<void>;
+  admission(options: AdmissionOptions & { signal: AbortSignal; onReady(url: string): void }): Promise<void>;
+  backup(options: { data: string; to: string; signal: AbortSignal }): Promise<{ bytes: number; files: number }>;
+  restore(options: { data: string; from: string; signal: AbortSignal }): Promise<{ files: number }>;
+  /** Runs stages of a checkout without a server. */
+  runLocal(options: LocalRunOptions): Promise<boolean>;
+};
+
+export type AdmissionOptions = {
+  /** Folder for certificates and the copy of the snapshot. */
+  readonly folder: string;
+  readonly host: string;
+  readonly port: number;
+  /** URL of the Waybill server, or a folder with snapshot.json, keys.json and policy.json. */
+  readonly source: string;
+  /** File with the public keys (`waybill keys`), pinned: never fetched from the server that it is to judge. */
+  readonly keys: string;
+  /** Names and addresses in the serving certificate. */
+  readonly names: readonly string[];
+};
+
+export type LocalRunOptions = {
+  readonly cwd: string;
+  readonly event: string;
+  readonly only?: string;
+  readonly unsafeNoSandbox: boolean;
+  readonly colour: boolean;
+  readonly signal: AbortSignal;
+  out(line: string): void;
+  note(line: string): void;
+};

@@ -1,0 +1,75 @@
+import { Command, CommanderError } from 'commander';
+import { isWaybillError } from '../kernel/error.ts';
+import { adminCommands } from './commands/admin.ts';
+import { admissionCommands } from './commands/admission.ts';
+import { changeCommands } from './commands/changes.ts';
+import { evidenceCommands } from './commands/evidence.ts';
+import { lintCommands } from './commands/lint.ts';
+import { loginCommands } from './commands/login.ts';
+import { processCommands } from './commands/processes.ts';
+import { runCommand } from './commands/run.ts';
+import { runsCommands } from './commands/runs.ts';
+import { traceCommands } from './commands/trace.ts';
+import type { CliContext } from './context.ts';
+import { painter } from './terminal.ts';
+
+/** Parses arguments (without node and script) and does what they say; every failure becomes a message and a status. */
+export async function runCli(args: readonly string[], context: CliContext): Promise<void> {
+  const program = new Command('waybill')
+    .description('From a reviewed commit to a running pod. No papers, no entry.')
+    .version(context.version)
+    .option('--json', 'one JSON value for programs instead of text for people')
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => context.out(text.trimEnd()), writeErr: (text) => context.note(text.trimEnd()) });
+  processCommands(program, context);
+  loginCommands(program, context);
+  adminCommands(program, context);
+  lintCommands(program, context);
+  runCommand(program, context);
+  changeCommands(program, context);
+  runsCommands(program, context);
+  evidenceCommands(program, context);
+  admissionCommands(program, context);
+  traceCommands(program, context);
+  acceptJsonAnywhere(program);
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } catch (error) {
+    report(error, context, program.opts<{ json?: boolean }>().json === true);
+  }
+}
+
+/** `waybill change list --json` as well as `waybill --json change list`. */
+function acceptJsonAnywhere(program: Command): void {
+  const walk = (command: Command) => {
+    for (const child of command.commands) {
+      if (child.commands.length === 0) {
+        child.option('--json', 'one JSON value for programs');
+        child.hook('preAction', (_, action) => {
+          if (action.opts<{ json?: boolean }>().json) program.setOptionValue('json', true);
+        });
+      }
+      walk(child);
+    }
+  };
+  walk(program);
+}
+
+function report(error: unknown, context: CliContext, json: boolean): void {
+  if (error instanceof CommanderError) {
+    context.exitWith(error.exitCode === 0 ? 0 : 2);
+    return;
+  }
+  context.exitWith(1);
+  if (context.signal.aborted) return;
+  const paint = painter(context.colour);
+  if (isWaybillError(error)) {
+    if (json) context.out(JSON.stringify({ error }));
+    context.note(`${paint('red', 'error')} ${error.title}: ${error.detail}`);
+    context.note(`${paint('cyan', '  fix')} ${error.fix}`);
+    return;
+  }
+  const cause = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  context.note(`${paint('red', 'error')} Internal error. This is a defect in Waybill.\n${cause}`);
+}
