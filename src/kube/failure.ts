@@ -2,7 +2,7 @@ import { WaybillError } from '../kernel/error.ts';
 import type { ErrorCode } from '../kernel/error-table.ts';
 import { textAt } from './object.ts';
 
-const denials = [/^admission webhook ".*" denied the request/s, /ValidatingAdmissionPolicy '.*' with binding '.*' denied request/s];
+const denials = [/admission webhook "[^"]*" denied the request/, /ValidatingAdmissionPolicy '[^']*' with binding '[^']*' denied request/];
 
 /** True for the words with which the API server reports that an admission webhook or policy said no. */
 export function isDenial(message: string): boolean {
