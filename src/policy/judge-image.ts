@@ -1,0 +1,191 @@
+import type { SnapshotImage } from '../evidence/snapshot.ts';
+import type { Digest } from '../kernel/digest.ts';
+import { verdictOf, type RuleReason } from './combine.ts';
+import type { EvidencePolicy, RuleName } from './evidence-policy.ts';
+import type { ImageReference, ImageUse } from './image-use.ts';
+import { printable, quoted } from './printable.ts';
+import { undecided, type Verdict } from './verdict.ts';
+
+/** What the gate knows at this moment. */
+export type Knowledge = {
+  /** Every entry for the digest: identical images may come from several repositories or runs. */
+  images(digest: Digest): readonly SnapshotImage[];
+  /** Why the digest must not run any more. */
+  revoked(digest: Digest): string | undefined;
+  /** A sentence when the knowledge is older than it should be. */
+  readonly ageWarning?: string;
+  /** A sentence when there is no knowledge at all; then nothing is known, and this says why. */
+  readonly absent?: string;
+  /** A sentence when looking for a digest that is unknown failed, so that an outage is not taken for a missing paper. */
+  readonly lookupFailure?: string;
+};
+
+type Finding = { readonly rule: RuleName; readonly message: string; readonly fix: string };
+
+/**
+ * Judges one image against a policy. Pure: everything it needs is an argument. A verdict starts at deny and becomes
+ * `allow` only after every rule was asked; the reasons say what is missing and how to get it. In mode `warn` and
+ * `audit` the same reasons lead to `warn` and `allow`.
+ */
+export function judgeImage(use: ImageUse, policy: EvidencePolicy, knowledge: Knowledge, now: Date): Verdict {
+  let verdict = undecided;
+  const at = use.container === undefined ? use.at : `${use.at} (container ${quoted(use.container)})`;
+  const reasons = findings(use, policy, knowledge, now).map((finding): RuleReason => ({ at, ...finding }));
+  if (knowledge.ageWarning !== undefined) {
+    reasons.push({
+      rule: 'snapshot',
+      message: knowledge.ageWarning,
+      fix: 'Ask an administrator why the gate gets no new snapshot from the server.',
+    });
+  }
+  verdict = verdictOf(reasons, policy);
+  return verdict;
+}
+
+function findings(use: ImageUse, policy: EvidencePolicy, knowledge: Knowledge, now: Date): readonly Finding[] {
+  const image = quoted(use.text);
+  if (!use.reference) {
+    return [
+      { rule: 'reference', message: `Image ${image}: ${use.problem}`, fix: 'Write it as REGISTRY/REPOSITORY@sha256:DIGEST, in full.' },
+    ];
+  }
+  const { reference } = use;
+  const found: Finding[] = [];
+  if (!policy.registry.some((allowed) => inRegistry(reference, allowed))) {
+    found.push({
+      rule: 'registry',
+      message: `Image ${image} comes from ${reference.registry}/${reference.repository}, which is not allowed here (allowed: ${policy.registry.join(', ')}).`,
+      fix: 'Let a run build the image, and deploy the reference that `waybill run show RUN` prints.',
+    });
+  }
+  if (reference.digest === undefined) {
+    const why =
+      reference.tag === undefined ? 'without a tag it means `latest`, which can be moved' : `the tag \`${reference.tag}\` can be moved`;
+    found.push({
+      rule: 'digest',
+      message: `Image ${image} has no digest: ${why}.`,
+      fix: 'Deploy it with `waybill`, which writes the digest, or add the @sha256:… that `waybill run show RUN` prints.',
+    });
+    return found;
+  }
+  const revoked = knowledge.revoked(reference.digest);
+  if (revoked !== undefined) {
+    found.push({
+      rule: 'revoked',
+      message: `Image ${image} was revoked: ${printable(revoked)}.`,
+      fix: `Deploy a newer image; \`waybill trace ${reference.digest}\` shows which run made this one.`,
+    });
+  }
+  return [...found, ...paperFindings(image, reference, reference.digest, policy, knowledge, now)];
+}
+
+function paperFindings(
+  image: string,
+  reference: ImageReference,
+  digest: Digest,
+  policy: EvidencePolicy,
+  knowledge: Knowledge,
+  now: Date,
+): readonly Finding[] {
+  const known = knowledge.images(digest).filter((entry) => entry.digest === digest);
+  const here = known.filter((entry) => entry.repository === reference.repository);
+  const [first, ...others] = here.map((entry) => judgeEntry(image, entry, policy, now));
+  if (first !== undefined) return others.reduce((best, next) => (next.length < best.length ? next : best), first);
+  if (knowledge.absent !== undefined) {
+    return [
+      {
+        rule: 'papers',
+        message: `Image ${image} cannot be judged: ${knowledge.absent}`,
+        fix: 'Connect the gate to its server once, or give it a snapshot file.',
+      },
+    ];
+  }
+  const [elsewhere] = known;
+  if (elsewhere) {
+    return [
+      {
+        rule: 'papers',
+        message: `Image ${image} has papers for the repository ${elsewhere.repository}, not for ${reference.repository}.`,
+        fix: `Name it as ${reference.registry}/${elsewhere.repository}@${digest}.`,
+      },
+    ];
+  }
+  return [
+    {
+      rule: 'papers',
+      message: `Image ${image} has no papers: no run of this Waybill vouches for its digest.${knowledge.lookupFailure === undefined ? '' : ` ${knowledge.lookupFailure}`}`,
+      fix: `Merge the change and let its run build the image; \`waybill trace ${digest}\` shows what is known about it.`,
+    },
+  ];
+}
+
+function judgeEntry(image: string, entry: SnapshotImage, policy: EvidencePolicy, now: Date): readonly Finding[] {
+  const { require } = policy;
+  const found: Finding[] = [];
+  const say = (rule: RuleName, message: string, fix: string): void => void found.push({ rule, message: `Image ${image} ${message}.`, fix });
+  const run = `\`waybill run show ${entry.run}\``;
+
+  if (entry.review === undefined && entry.tests.length === 0 && !entry.provenance) {
+    say(
+      'papers',
+      'has empty papers: neither review, tests nor provenance',
+      `See ${run} for the papers that were not made, and run it again.`,
+    );
+    return found;
+  }
+  // An unreadable date is NaN, and NaN is not in the future.
+  if (!(Date.parse(entry.validUntil) > now.getTime())) {
+    say('validity', `has papers that held until ${printable(entry.validUntil)}`, `Run ${run} again, or deploy a newer image.`);
+  }
+  if (require.review.approvals > 0 || require.review.identical === true) {
+    const people = new Set(
+      (entry.review?.approvals ?? []).map((who) => who.normalize('NFKC').trim().toLowerCase()).filter((who) => who !== ''),
+    );
+    if (!entry.review) {
+      say(
+        'review',
+        `has no review paper (commit ${entry.source.commit.slice(0, 12)})`,
+        `Propose the commit as a change and have it approved; ${run} shows where it came from.`,
+      );
+    } else {
+      if (people.size < require.review.approvals) {
+        say(
+          'review',
+          `was approved by ${people.size} of the ${require.review.approvals} people that are asked for`,
+          `\`waybill change show ${entry.review.change}\` shows who may approve; approvals count only before the merge.`,
+        );
+      }
+      if (require.review.identical === true && entry.review.method !== 'identical') {
+        say(
+          'review',
+          'was merged onto a branch that had moved, so its tree is not the one that was reviewed',
+          `Bring change ${entry.review.change} up to date and have it approved again before the merge (\`waybill change show ${entry.review.change}\`).`,
+        );
+      }
+    }
+  }
+  if (require.tests === 'all') {
+    if (entry.tests.length === 0) say('tests', 'has no test paper of any stage', `${run} shows which stages ran.`);
+    for (const test of entry.tests) if (!test.passed) say('tests', `did not pass the stage ${quoted(test.stage)}`, `${run} shows why.`);
+  } else {
+    for (const stage of require.tests) {
+      const results = entry.tests.filter((test) => test.stage === stage);
+      if (results.length === 0)
+        say('tests', `has no test paper of the stage ${quoted(stage)}`, `Add the stage to the pipeline file, or see ${run}.`);
+      else if (!results.every((test) => test.passed)) say('tests', `did not pass the stage ${quoted(stage)}`, `${run} shows why.`);
+    }
+  }
+  if (require.provenance && !entry.provenance)
+    say('provenance', 'has no provenance paper', `Let ${run} be run again: the build leaves it.`);
+  return found;
+}
+
+/** Whole hosts and whole path segments only: `r.example` allows neither `r.example.evil.com` nor `r.example:5000`. */
+function inRegistry(reference: ImageReference, allowed: string): boolean {
+  const slash = allowed.indexOf('/');
+  if (slash === -1) return reference.registry === allowed;
+  const prefix = allowed.slice(slash + 1);
+  return (
+    reference.registry === allowed.slice(0, slash) && (reference.repository === prefix || reference.repository.startsWith(`${prefix}/`))
+  );
+}
