@@ -28,6 +28,8 @@ export type StageFacts = {
   readonly jobs: readonly { readonly name: string; readonly steps: number; readonly status: 'passed' }[];
   readonly startedAt: string;
   readonly finishedAt: string;
+  /** Where the pipeline file that defined the stage comes from, when not from `source` itself. */
+  readonly pipelineFile?: { readonly path: string; readonly commit: GitOid; readonly digest?: Digest };
 };
 
 export type BuildFacts = {

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { isWaybillError } from '../kernel/error.ts';
 import { Secret } from '../kernel/secret.ts';
 import { emptyRoot } from './merkle.ts';
-import { checkpointText, mergeNotes, noteSigner, parseCheckpoint, parseVerifierKey, verifyCheckpoint } from './note.ts';
+import { checkpointText, mergeNotes, noteSigner, parseVerifierKey, verifyCheckpoint } from './note.ts';
 
 const newKey = () => new Secret(generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
 const checkpoint = { origin: 'waybill.example/ledger', size: 42, root: emptyRoot };
