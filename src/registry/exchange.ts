@@ -1,0 +1,29 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from '../kernel/logger.ts';
+import type { Access } from './access.ts';
+import type { Authority } from './authority.ts';
+import type { BlobStore } from './blob-store.ts';
+import type { Catalog } from './catalog.ts';
+import type { RegistryLimits } from './limits.ts';
+import type { Uploads } from './uploads.ts';
+
+/** What the handlers work with; made once. */
+export type Parts = {
+  readonly blobs: BlobStore;
+  readonly catalog: Catalog;
+  readonly authority: Authority;
+  readonly uploads: Uploads;
+  readonly limits: RegistryLimits;
+  readonly deletion: boolean;
+  readonly logger: Logger;
+};
+
+/** One request, after its credentials were read. `signal` aborts when the client is too slow or gone. */
+export type Exchange = {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly method: string;
+  readonly query: URLSearchParams;
+  readonly access: Access | undefined;
+  readonly signal: AbortSignal;
+};

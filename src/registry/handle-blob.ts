@@ -1,0 +1,70 @@
+import { pipeline } from 'node:stream/promises';
+import type { Digest } from '../kernel/digest.ts';
+import type { Exchange, Parts } from './exchange.ts';
+import { ProtocolError } from './protocol-error.ts';
+import { parseRange } from './range.ts';
+
+const mebibyte = 1024 * 1024;
+/** Up to this size a blob is read in one piece and sent with its header. */
+const smallBytes = 64 * 1024;
+
+/** GET and HEAD of a blob; distribution-spec "Pulling blobs", with one byte range. */
+export async function handleBlob(parts: Parts, exchange: Exchange, repository: string, digest: Digest): Promise<void> {
+  const { response, method } = exchange;
+  if (method !== 'GET' && method !== 'HEAD')
+    throw new ProtocolError('UNSUPPORTED', 'Blobs are read with GET and HEAD; they are not deleted by this version', {
+      headers: { allow: 'GET, HEAD' },
+    });
+  parts.authority.demand(exchange.access, 'pull', repository);
+  const size = await parts.catalog.blobSize(repository, digest);
+  const unknown = () => new ProtocolError('BLOB_UNKNOWN', 'This repository has no such blob', { detail: { digest } });
+  if (size === undefined) throw unknown();
+  const headers = {
+    'content-type': 'application/octet-stream',
+    'docker-content-digest': digest,
+    etag: `"${digest}"`,
+    'accept-ranges': 'bytes',
+    'cache-control': 'private, max-age=31536000, immutable',
+  };
+
+  if (method === 'HEAD') {
+    const actual = await parts.blobs.size(digest);
+    if (actual === undefined) throw unknown();
+    if (actual !== size) throw damaged(parts, digest, size, actual);
+    response.writeHead(200, { ...headers, 'content-length': size }).end();
+    return;
+  }
+
+  const file = await parts.blobs.read(digest);
+  if (!file) throw unknown();
+  await using handle = file;
+  const actual = (await handle.stat()).size;
+  if (actual !== size) throw damaged(parts, digest, size, actual);
+  const range = parseRange(exchange.request.headers.range, size);
+  if (range === 'unsatisfiable')
+    throw new ProtocolError('SIZE_INVALID', 'The range is outside of the blob', {
+      status: 416,
+      headers: { 'content-range': `bytes */${size}` },
+    });
+  const start = range?.start ?? 0;
+  const length = range ? range.end - range.start + 1 : size;
+  const answer = {
+    ...headers,
+    'content-length': length,
+    ...(range ? { 'content-range': `bytes ${range.start}-${range.end}/${size}` } : {}),
+  };
+  if (length <= smallBytes) {
+    const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(length), 0, length, start);
+    if (bytesRead !== length) throw damaged(parts, digest, size, bytesRead);
+    response.writeHead(range ? 206 : 200, answer).end(buffer);
+    return;
+  }
+  response.writeHead(range ? 206 : 200, answer);
+  const stream = handle.createReadStream({ start, end: start + length - 1, highWaterMark: mebibyte });
+  await pipeline(stream, response, { signal: exchange.signal });
+}
+
+function damaged(parts: Parts, digest: Digest, expected: number, actual: number): ProtocolError {
+  parts.logger.error({ digest, expected, actual }, 'A blob on disk has another size than when it was pushed');
+  return new ProtocolError('UNKNOWN', `The blob ${digest} is damaged on the disk of the registry`);
+}

@@ -1,0 +1,107 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isWaybillError, messageOf, WaybillError } from '../kernel/error.ts';
+import { withDeadline } from '../kernel/deadline.ts';
+import type { Exchange, Parts } from './exchange.ts';
+import { handleBlob } from './handle-blob.ts';
+import { listReferrers, listTags } from './handle-lists.ts';
+import { handleManifest } from './handle-manifest.ts';
+import { continueUpload, startUpload } from './handle-upload.ts';
+import { ProtocolError, sendError, sendJson } from './protocol-error.ts';
+import { parseRoute, type Route } from './route.ts';
+
+/** A body that nobody wants any more is read away for this long, so that the client sees the refusal before the connection ends. */
+const lingerMs = 5_000;
+
+type TokenEndpoint = (request: IncomingMessage, response: ServerResponse, query: URLSearchParams) => Promise<void>;
+
+/** From a request to its answer: deadlines, route, credentials, handler, errors. The returned function never rejects. */
+export function createHandler(options: {
+  parts: Parts;
+  token: TokenEndpoint;
+}): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
+  const { parts, token } = options;
+  const { limits, logger, authority } = parts;
+
+  async function answer(request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
+    const url = request.url ?? '/';
+    const mark = url.indexOf('?');
+    const path = mark < 0 ? url : url.slice(0, mark);
+    const query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
+    if (path === '/registry/token') return await token(request, response, query);
+    response.setHeader('docker-distribution-api-version', 'registry/2.0');
+    const access = await authority.identify(request);
+    const exchange = { request, response, method: request.method ?? '', query, access, signal };
+    let route: Route;
+    try {
+      route = parseRoute(path);
+    } catch (error) {
+      authority.demandAnybody(access);
+      throw error;
+    }
+    await dispatch(exchange, route);
+  }
+
+  async function dispatch(exchange: Exchange, route: Route): Promise<void> {
+    switch (route.kind) {
+      case 'base':
+        authority.demandAnybody(exchange.access);
+        return sendJson(exchange.response, {});
+      case 'blob':
+        return await handleBlob(parts, exchange, route.repository, route.digest);
+      case 'manifest':
+        return await handleManifest(parts, exchange, route.repository, route.reference);
+      case 'uploads':
+        return await startUpload(parts, exchange, route.repository);
+      case 'upload':
+        return await continueUpload(parts, exchange, route.repository, route.id);
+      case 'tags':
+        return await listTags(parts, exchange, route.repository);
+      case 'referrers':
+        return await listReferrers(parts, exchange, route.repository, route.digest);
+      default:
+        return route satisfies never;
+    }
+  }
+
+  return async (request, response) => {
+    using deadline = withDeadline(undefined, limits.requestMs, 'The request');
+    const idle = new AbortController();
+    request.socket.setTimeout(limits.idleMs);
+    const onIdle = () => {
+      idle.abort(new WaybillError('DEADLINE_EXCEEDED', `Nothing moved for ${limits.idleMs} ms`));
+      // The peer reads nothing and sends nothing: there is nobody to answer.
+      request.socket.destroy();
+    };
+    request.socket.on('timeout', onIdle);
+    response.once('close', () => request.socket.off('timeout', onIdle));
+    try {
+      await answer(request, response, AbortSignal.any([deadline.signal, idle.signal]));
+    } catch (error) {
+      const failure = toProtocolError(error);
+      if (failure.status >= 500)
+        logger.error(
+          { method: request.method, path: request.url?.split('?', 1)[0]?.slice(0, 300), error: messageOf(error) },
+          'The registry could not answer',
+        );
+      if (response.headersSent || response.destroyed) response.destroy();
+      else sendError(response, failure, request.method === 'HEAD');
+      if (!request.complete) linger(request);
+    }
+  };
+}
+
+function linger(request: IncomingMessage): void {
+  const timer = setTimeout(() => request.socket.destroy(), lingerMs);
+  timer.unref();
+  request.once('close', () => clearTimeout(timer));
+  request.resume();
+}
+
+function toProtocolError(error: unknown): ProtocolError {
+  if (error instanceof ProtocolError) return error;
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new ProtocolError('UNKNOWN', 'The disk of the registry is full; nothing was kept of this upload', { status: 507, cause: error });
+  if (isWaybillError(error, 'DEADLINE_EXCEEDED')) return new ProtocolError('UNKNOWN', error.detail, { status: 408, cause: error });
+  return new ProtocolError('UNKNOWN', 'The registry failed; its log says why', { cause: error });
+}

@@ -1,0 +1,59 @@
+import type { Migration } from '../store/store.ts';
+import type { RegistryTables } from './tables.ts';
+import type { Kysely } from 'kysely';
+
+export const registryMigrations: readonly Migration[] = [
+  {
+    id: '020-registry-content',
+    async up(db) {
+      const schema = (db as unknown as Kysely<RegistryTables>).schema;
+      await schema
+        .createTable('registry_blob')
+        .addColumn('repository', 'text', (c) => c.notNull())
+        .addColumn('digest', 'text', (c) => c.notNull())
+        .addColumn('size', 'bigint', (c) => c.notNull())
+        .addColumn('added_at', 'text', (c) => c.notNull())
+        .addPrimaryKeyConstraint('registry_blob_key', ['repository', 'digest'])
+        .execute();
+      await schema
+        .createTable('registry_manifest')
+        .addColumn('repository', 'text', (c) => c.notNull())
+        .addColumn('digest', 'text', (c) => c.notNull())
+        .addColumn('media_type', 'text', (c) => c.notNull())
+        .addColumn('content', 'text', (c) => c.notNull())
+        .addColumn('size', 'integer', (c) => c.notNull())
+        .addColumn('subject', 'text')
+        .addColumn('artifact_type', 'text')
+        .addColumn('annotations', 'text')
+        .addColumn('added_at', 'text', (c) => c.notNull())
+        .addPrimaryKeyConstraint('registry_manifest_key', ['repository', 'digest'])
+        .execute();
+      await schema.createIndex('registry_manifest_subject').on('registry_manifest').columns(['repository', 'subject', 'digest']).execute();
+      await schema
+        .createTable('registry_tag')
+        .addColumn('repository', 'text', (c) => c.notNull())
+        .addColumn('tag', 'text', (c) => c.notNull())
+        .addColumn('digest', 'text', (c) => c.notNull())
+        .addColumn('set_at', 'text', (c) => c.notNull())
+        .addPrimaryKeyConstraint('registry_tag_key', ['repository', 'tag'])
+        .execute();
+      await schema.createIndex('registry_tag_digest').on('registry_tag').columns(['repository', 'digest']).execute();
+    },
+  },
+  {
+    id: '020-registry-pull-token',
+    async up(db) {
+      const schema = (db as unknown as Kysely<RegistryTables>).schema;
+      await schema
+        .createTable('registry_pull_token')
+        .addColumn('username', 'text', (c) => c.primaryKey())
+        .addColumn('environment', 'text', (c) => c.notNull())
+        .addColumn('password_sha256', 'text', (c) => c.notNull())
+        .addColumn('repositories', 'text', (c) => c.notNull())
+        .addColumn('created_at', 'text', (c) => c.notNull())
+        .addColumn('expires_at', 'text', (c) => c.notNull())
+        .execute();
+      await schema.createIndex('registry_pull_token_environment').on('registry_pull_token').column('environment').execute();
+    },
+  },
+];

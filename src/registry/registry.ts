@@ -1,0 +1,149 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Clock } from '../kernel/clock.ts';
+import { WaybillError, messageOf } from '../kernel/error.ts';
+import { isName } from '../kernel/ids.ts';
+import type { Logger } from '../kernel/logger.ts';
+import { Secret } from '../kernel/secret.ts';
+import { isRepositoryPath } from '../oci/reference.ts';
+import type { Store } from '../store/store.ts';
+import { BearerTokens, type Access } from './access.ts';
+import { createAuthority, type Authenticate, type Refusal } from './authority.ts';
+import { openBlobStore } from './blob-store.ts';
+import { openCatalog } from './catalog.ts';
+import { createHandler } from './handler.ts';
+import { defaultLimits, type RegistryLimits } from './limits.ts';
+import { newPullCredential, openPullTokens, type PullCredential } from './pull-tokens.ts';
+import { createTokenEndpoint } from './token-endpoint.ts';
+import { createUploads } from './uploads.ts';
+
+/** What was minted, for the ledger: never the key itself. */
+export type Grant =
+  | {
+      readonly kind: 'push';
+      readonly run: number;
+      /** The one repository that the token pushes to. */
+      readonly repository: string;
+      readonly pullFrom: readonly string[];
+      readonly expiresAt: string;
+    }
+  | {
+      readonly kind: 'pull';
+      readonly environment: string;
+      readonly username: string;
+      readonly repositories: readonly string[];
+      readonly expiresAt: string;
+    };
+
+/** Disposing it takes the token back. */
+export type PushToken = Disposable & { readonly token: Secret; readonly expiresAt: string };
+
+export type Registry = AsyncDisposable & {
+  /** Answers a request for `/v2/…` or `/registry/token`. Never rejects. */
+  handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  /**
+   * A key for pull and push on one repository, for minutes. `pullFrom` names further repositories that it may pull and mount from.
+   * Never reachable over HTTP. The ledger hears of it before the caller does.
+   */
+  mintPush(options: { repository: string; run: number; ttlMs: number; pullFrom?: readonly string[] }): Promise<PushToken>;
+  /** A new generation of an environment's pull secret; older ones stay valid until they expire or are revoked. */
+  mintPull(options: { environment: string; repositories: readonly string[]; ttlMs: number }): Promise<PullCredential>;
+  /** Takes back all generations, and every bearer token made from them. Returns how many were valid. */
+  revokePull(environment: string): Promise<number>;
+  /** Takes back the bearer tokens that were made from a person's own token (which lives elsewhere). */
+  revokePerson(person: string): void;
+};
+
+export type RegistryOptions = {
+  readonly store: Store;
+  /** Holds `blobs/` and `uploads/`; one process at a time. */
+  readonly folder: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** `host:port` as clients write it. */
+  readonly service: string;
+  /** Absolute URL of the token endpoint, as clients reach it. */
+  readonly realm: string;
+  readonly authenticate: Authenticate;
+  readonly onGrant: (grant: Grant) => Promise<void>;
+  readonly onRefusal?: (refusal: Refusal) => void;
+  readonly mutableTags?: boolean;
+  readonly deletion?: boolean;
+  readonly limits?: Partial<RegistryLimits>;
+};
+
+const maxPushMs = 6 * 60 * 60_000;
+
+/** Opens the embedded registry (OCI distribution-spec 1.1). What a crash left half-written is removed. */
+export async function openRegistry(options: RegistryOptions): Promise<Registry> {
+  const { store, clock, logger } = options;
+  if (/["\\\r\n]/.test(options.realm + options.service)) throw new WaybillError('INVALID_INPUT', 'realm and service may hold no quotes');
+  const limits = { ...defaultLimits, ...options.limits };
+  const deletion = options.deletion ?? false;
+  const bearers = new BearerTokens();
+  const pulls = openPullTokens(store, clock);
+  const blobs = await openBlobStore(options.folder);
+  const catalog = openCatalog(store, clock, { mutableTags: options.mutableTags ?? false, deletion });
+  const uploads = createUploads(blobs, limits, clock);
+  const onRefusal = (refusal: Refusal) => {
+    logger.warn(refusal, 'The registry refused a request');
+    options.onRefusal?.(refusal);
+  };
+  const { authenticate, realm, service } = options;
+  const authority = createAuthority({ bearers, pulls, authenticate, clock, realm, service, onRefusal });
+  const handle = createHandler({
+    parts: { blobs, catalog, authority, uploads, limits, deletion, logger },
+    token: createTokenEndpoint({ authority, bearers, clock, onRefusal }),
+  });
+  const sweeping = setInterval(
+    () => void uploads.sweep().catch((error: unknown) => logger.error({ error: messageOf(error) }, 'Old uploads could not be removed')),
+    60_000,
+  );
+  sweeping.unref();
+
+  return {
+    handle,
+    async mintPush({ repository, run, ttlMs, pullFrom = [] }) {
+      checkRepositories([repository, ...pullFrom]);
+      checkTtl(ttlMs, maxPushMs);
+      const now = clock.now().getTime();
+      const expiresAt = new Date(now + ttlMs).toISOString();
+      await options.onGrant({ kind: 'push', run, repository, pullFrom, expiresAt });
+      const pull = new Set([repository, ...pullFrom]);
+      const access: Access = { kind: 'push', holder: `run ${run}`, mayPull: pull, pull, push: repository, expiresAt: now + ttlMs };
+      const token = new Secret(bearers.issue(access, now));
+      return { token, expiresAt, [Symbol.dispose]: () => bearers.revoke((one) => one === access) };
+    },
+    async mintPull({ environment, repositories, ttlMs }) {
+      if (!isName(environment)) throw new WaybillError('INVALID_INPUT', `${JSON.stringify(environment)} is not a name of an environment`);
+      checkRepositories(repositories);
+      checkTtl(ttlMs, 400 * 24 * 60 * 60_000);
+      const credential = newPullCredential(environment, new Date(clock.now().getTime() + ttlMs));
+      const { username, expiresAt } = credential;
+      await options.onGrant({ kind: 'pull', environment, username, repositories, expiresAt });
+      await pulls.add(environment, repositories, credential);
+      return credential;
+    },
+    async revokePull(environment) {
+      const count = await pulls.revoke(environment);
+      bearers.revoke((access) => access.kind === 'pull' && access.holder === `environment ${environment}`);
+      return count;
+    },
+    revokePerson: (person) => bearers.revoke((access) => access.kind === 'person' && access.holder === person),
+    async [Symbol.asyncDispose]() {
+      clearInterval(sweeping);
+      bearers.revoke(() => true);
+      await uploads[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function checkRepositories(names: readonly string[]): void {
+  for (const name of names)
+    if (!isRepositoryPath(name))
+      throw new WaybillError('INVALID_INPUT', `${JSON.stringify(name.slice(0, 300))} is not a name of a repository`);
+}
+
+function checkTtl(ttlMs: number, max: number): void {
+  if (!Number.isSafeInteger(ttlMs) || ttlMs <= 0 || ttlMs > max)
+    throw new WaybillError('INVALID_INPUT', `A token lives between 1 and ${max} ms, not ${ttlMs}`);
+}

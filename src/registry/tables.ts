@@ -1,0 +1,34 @@
+/** Which blob a repository may read: a blob on disk that has no row here does not exist for that repository. */
+export type RegistryBlobTable = { repository: string; digest: string; size: number; added_at: string };
+
+/** `content` is the manifest's exact bytes, which are UTF-8; `size` counts bytes. `annotations` is JSON. */
+export type RegistryManifestTable = {
+  repository: string;
+  digest: string;
+  media_type: string;
+  content: string;
+  size: number;
+  subject: string | null;
+  artifact_type: string | null;
+  annotations: string | null;
+  added_at: string;
+};
+
+export type RegistryTagTable = { repository: string; tag: string; digest: string; set_at: string };
+
+/** One generation of an environment's pull secret. `repositories` is a JSON array. */
+export type RegistryPullTokenTable = {
+  username: string;
+  environment: string;
+  password_sha256: string;
+  repositories: string;
+  created_at: string;
+  expires_at: string;
+};
+
+export type RegistryTables = {
+  registry_blob: RegistryBlobTable;
+  registry_manifest: RegistryManifestTable;
+  registry_tag: RegistryTagTable;
+  registry_pull_token: RegistryPullTokenTable;
+};

@@ -1,0 +1,63 @@
+import type { Clock } from '../kernel/clock.ts';
+import type { BlobStore } from './blob-store.ts';
+import type { RegistryLimits } from './limits.ts';
+import { ProtocolError } from './protocol-error.ts';
+import { Upload } from './upload.ts';
+
+/** The uploads that are open in this process. They end with it; a client then starts anew. */
+export type Uploads = AsyncDisposable & {
+  /** @throws ProtocolError TOOMANYREQUESTS */
+  start(repository: string): Promise<Upload>;
+  /** @throws ProtocolError BLOB_UPLOAD_UNKNOWN, also for another repository's upload */
+  find(repository: string, id: string): Upload;
+  /** Says that it is in use: the idle time starts anew. */
+  touch(upload: Upload): void;
+  /** Takes it off the list, before `finish` or `discard`. */
+  remove(upload: Upload): void;
+  /** Removes those that nobody touched for too long. */
+  sweep(): Promise<void>;
+};
+
+export function createUploads(blobs: BlobStore, limits: RegistryLimits, clock: Clock): Uploads {
+  const open = new Map<string, Upload>();
+  const now = () => clock.now().getTime();
+  let starting = 0;
+
+  async function sweep(): Promise<void> {
+    const idle = [...open.values()].filter((upload) => !upload.busy && upload.touchedAt < now() - limits.uploadIdleMs);
+    for (const upload of idle) open.delete(upload.id);
+    await Promise.all(idle.map((upload) => upload.discard()));
+  }
+
+  return {
+    sweep,
+    async start(repository) {
+      if (open.size + starting >= limits.uploads) await sweep();
+      if (open.size + starting >= limits.uploads)
+        throw new ProtocolError('TOOMANYREQUESTS', `${limits.uploads} uploads are open already; finish or delete some`, {
+          headers: { 'retry-after': '10' },
+        });
+      starting += 1;
+      try {
+        const upload = new Upload(await blobs.create(), repository, limits.blobBytes, now());
+        open.set(upload.id, upload);
+        return upload;
+      } finally {
+        starting -= 1;
+      }
+    },
+    find(repository, id) {
+      const upload = open.get(id);
+      if (upload?.repository !== repository) throw new ProtocolError('BLOB_UPLOAD_UNKNOWN', 'There is no such upload; start a new one');
+      upload.touchedAt = now();
+      return upload;
+    },
+    touch: (upload) => void (upload.touchedAt = now()),
+    remove: (upload) => void open.delete(upload.id),
+    async [Symbol.asyncDispose]() {
+      const rest = [...open.values()];
+      open.clear();
+      await Promise.all(rest.map((upload) => upload.discard()));
+    },
+  };
+}
