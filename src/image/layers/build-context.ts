@@ -1,0 +1,73 @@
+import type { Readable } from 'node:stream';
+import type { Digest } from '../../kernel/digest.ts';
+import type { Descriptor, ImageManifest } from '../../oci/manifest.ts';
+import type { Platform } from './image-config.ts';
+import type { LayerLimits } from './limits.ts';
+
+/** What an image build may touch; nothing of it reaches a workspace that pipeline steps have written to. */
+export type BuildContext = {
+  /** An uncompressed tar (as `git archive` writes it) of the merged commit's own tree; a fresh stream at each call. */
+  source(signal: AbortSignal): Promise<NodeJS.ReadableStream>;
+  /**
+   * Runs the commands in a build sandbox of their own, over a fresh checkout of that same tree, with WAYBILL_COMMIT in their environment.
+   * Resolves when no process of it lives any more; `folder` is then read, its contents untrusted. Rejects when a command fails.
+   */
+  sandbox(commands: readonly string[], signal: AbortSignal): Promise<Sandbox>;
+  /** Manifest and configuration of a base image, for the platform that is built. Not called for `scratch`. */
+  base(reference: string, signal: AbortSignal): Promise<BaseImage>;
+  /** The commit's time (SOURCE_DATE_EPOCH): the one time that the image knows. */
+  readonly created: Date;
+  /** Of the manifest: `org.opencontainers.image.revision`, `…source` and so on. */
+  readonly annotations: Readonly<Record<string, string>>;
+  /** Folder of the OCI layout; made when it is missing. */
+  readonly out: string;
+  readonly platform: Platform;
+  readonly signal: AbortSignal;
+  onProgress(event: BuildProgress): void;
+  /** Blocks that are compressed at once; the processors of this machine unless told. Does not change a byte of the result. */
+  readonly concurrency?: number;
+  readonly limits?: Partial<LayerLimits>;
+};
+
+export type Sandbox = AsyncDisposable & { readonly folder: string };
+
+export type BaseImage = {
+  /** Of the image manifest for this platform, not of an index. */
+  readonly digest: Digest;
+  readonly manifest: ImageManifest;
+  /** The configuration's bytes; checked here against the manifest. */
+  readonly config: Uint8Array;
+  /** A stream of a layer; checked here against digest and size while it is copied. */
+  blob(descriptor: Descriptor, signal: AbortSignal): Promise<Readable>;
+};
+
+export type BuildProgress =
+  | { readonly kind: 'sandbox'; readonly commands: readonly string[]; readonly milliseconds: number }
+  | { readonly kind: 'layer'; readonly layer: BuiltLayer; readonly milliseconds: number }
+  | { readonly kind: 'base'; readonly digest: Digest; readonly size: number }
+  | { readonly kind: 'image'; readonly digest: Digest };
+
+export type BuiltLayer = {
+  /** Of the uncompressed tar: the layer's identity, equal on every machine. */
+  readonly diffId: Digest;
+  /** Of the compressed blob; equal where `compressor` is. */
+  readonly digest: Digest;
+  /** Bytes of the compressed blob. */
+  readonly size: number;
+  readonly from: string;
+  readonly to: string;
+};
+
+export type BuiltImage = {
+  readonly name: string;
+  readonly digest: Digest;
+  /** Bytes of the manifest. */
+  readonly size: number;
+  /** Folder of the OCI layout that holds every blob of the image. */
+  readonly layout: string;
+  readonly manifest: ImageManifest;
+  /** The layers of this build, without the base's, bottom first. */
+  readonly layers: readonly BuiltLayer[];
+  readonly base?: { readonly reference: string; readonly digest: Digest };
+  readonly compressor: string;
+};

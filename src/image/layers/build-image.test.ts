@@ -1,0 +1,298 @@
+import { chmod, link, lutimes, mkdir, readFile, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { isWaybillError } from '../../kernel/error.ts';
+import { buildImage } from './build-image.ts';
+import { contextOf, blobPath, listLayer, planned, tarOf, temporaryFolder } from './test-build.ts';
+
+type Make = (path: string) => Promise<void>;
+const file =
+  (content: string, mode = 0o644): Make =>
+  async (path) => {
+    await writeFile(path, content);
+    await chmod(path, mode);
+  };
+const linkTo =
+  (target: string): Make =>
+  (path) =>
+    symlink(target, path);
+const folder: Make = async (path) => {
+  await mkdir(path, { recursive: true });
+};
+
+async function grow(root: string, tree: Readonly<Record<string, Make>>): Promise<void> {
+  for (const [path, make] of Object.entries(tree)) {
+    await mkdir(join(root, path, '..'), { recursive: true });
+    await make(join(root, path));
+  }
+}
+
+const long = `${'d'.repeat(90)}/${'e'.repeat(120)}`;
+const trees: Record<string, { tree: Record<string, Make>; from?: string; to?: string; expect: readonly string[] }> = {
+  'a plain folder, with the folders above it': {
+    tree: { 'src/a.js': file('A'), 'src/b/c.js': file('C'), 'other.js': file('O') },
+    from: 'src',
+    to: '/app/src',
+    expect: ['app/ 755', 'app/src/ 755', 'app/src/a.js 644 A', 'app/src/b/ 755', 'app/src/b/c.js 644 C'],
+  },
+  'all of the tree at the root': { tree: { a: file('A'), 'b/c': file('C') }, to: '/', expect: ['a 644 A', 'b/ 755', 'b/c 644 C'] },
+  'one file under a new name': { tree: { 'a/x': file('X') }, from: 'a/x', to: '/app/y', expect: ['app/ 755', 'app/y 644 X'] },
+  'one file into a folder': { tree: { x: file('X') }, from: './x', to: '/app/', expect: ['app/ 755', 'app/x 644 X'] },
+  'names sorted by bytes': {
+    tree: {
+      'a/z': file(''),
+      'a-b': file(''),
+      'a.b': file(''),
+      a0: file(''),
+      B: file(''),
+      é: file(''),
+      '\u{10000}': file(''),
+      '\uFB01': file(''),
+    },
+    to: '/',
+    expect: ['B 644', 'a-b 644', 'a.b 644', 'a/ 755', 'a/z 644', 'a0 644', 'é 644', '\uFB01 644', '\u{10000} 644'],
+  },
+  'executables, and no other bit': {
+    tree: { run: file('', 0o4711), read: file('', 0o600), all: file('', 0o666), odd: file('', 0o611) },
+    to: '/',
+    expect: ['all 644', 'odd 644', 'read 644', 'run 755'],
+  },
+  'empty folders': { tree: { 'a/b/c': folder, d: folder }, to: '/', expect: ['a/ 755', 'a/b/ 755', 'a/b/c/ 755', 'd/ 755'] },
+  'links as they are, inside, outside and dangling': {
+    tree: {
+      in: linkTo('a'),
+      out: linkTo('/etc/passwd'),
+      up: linkTo('../../..'),
+      gone: linkTo('nowhere'),
+      loop: linkTo('loop'),
+      a: file('A'),
+    },
+    to: '/',
+    expect: ['a 644 A', 'gone 777 -> nowhere', 'in 777 -> a', 'loop 777 -> loop', 'out 777 -> /etc/passwd', 'up 777 -> ../../..'],
+  },
+  'a link to a folder is not entered': {
+    tree: { 'a/x': file('X'), b: linkTo('a'), host: linkTo('/etc') },
+    to: '/',
+    expect: ['a/ 755', 'a/x 644 X', 'b 777 -> a', 'host 777 -> /etc'],
+  },
+  'long and strange names': {
+    tree: { [long]: file('L'), 'ü/日本 語': file('U'), 'new\nline': file('N'), 'quo"te\\': file('Q'), far: linkTo('é'.repeat(80)) },
+    to: '/',
+    expect: [
+      `${'d'.repeat(90)}/ 755`,
+      `${long} 644 L`,
+      `far 777 -> ${'é'.repeat(80)}`,
+      'new\nline 644 N',
+      'quo"te\\ 644 Q',
+      'ü/ 755',
+      'ü/日本 語 644 U',
+    ],
+  },
+  'an empty tree': { tree: {}, to: '/', expect: [] },
+};
+
+for (const [name, { tree, from = '.', to = '/', expect }] of Object.entries(trees)) {
+  for (const after of [[], ['true']]) {
+    test(`${name}, ${after.length === 0 ? 'from the tar' : 'from a sandbox'}`, async () => {
+      await using source = await temporaryFolder();
+      await using out = await temporaryFolder();
+      await grow(source.path, tree);
+      const image = await buildImage(planned([{ from, to, after }]), contextOf(source.path, out.path));
+      assert.deepEqual(await listLayer(image, 0), expect);
+    });
+  }
+}
+
+test('hard links become files of their own, sparse files plain ones, large blocks survive', async () => {
+  await using source = await temporaryFolder();
+  await using out = await temporaryFolder();
+  const big = Buffer.alloc(3_500_000, 'waybill ');
+  await writeFile(join(source.path, 'big'), big);
+  await link(join(source.path, 'big'), join(source.path, 'same'));
+  await writeFile(join(source.path, 'sparse'), 'x');
+  await truncate(join(source.path, 'sparse'), 5_000_000);
+  const images = [];
+  for (const after of [[], ['true']]) {
+    images.push(await buildImage(planned([{ from: '.', to: '/', after }]), contextOf(source.path, join(out.path, String(after.length)))));
+  }
+  assert.equal(images[0]?.digest, images[1]?.digest);
+  const image = images[0];
+  assert.ok(image?.layers[0]);
+  const blob = blobPath(image.layout, image.layers[0].digest);
+  execFileSync('gzip', ['-t', '--stdout', blob], { stdio: ['ignore', 'ignore', 'inherit'] });
+  assert.match(execFileSync('tar', ['-tvzf', blob], { encoding: 'utf8' }), /3500000 .* big\n.*3500000 .* same\n.*5000000 .* sparse\n/);
+  execFileSync('tar', ['-xzf', blob, '-C', out.path]);
+  assert.ok((await readFile(join(out.path, 'same'))).equals(big));
+});
+
+test('two builds give one digest, whatever order, umask, times and concurrency they had', async () => {
+  const content: Record<string, string> = { 'a/one': '1', 'a/two': '2', 'b-c': '3', 'b/c': '4', 'é/ü': '5', z: 'z'.repeat(2_500_000) };
+  const digests: string[] = [];
+  for (const [index, { order, mask, concurrency }] of [
+    { order: Object.keys(content), mask: 0o022, concurrency: 1 },
+    { order: Object.keys(content).toReversed(), mask: 0o077, concurrency: 4 },
+    { order: Object.keys(content), mask: 0o002, concurrency: 16 },
+  ].entries()) {
+    await using source = await temporaryFolder();
+    await using out = await temporaryFolder();
+    const before = process.umask(mask);
+    try {
+      await grow(
+        source.path,
+        Object.fromEntries(order.map((path) => [path, async (to: string) => await writeFile(to, content[path] ?? '')])),
+      );
+      await symlink('z', join(source.path, 'link'));
+      await writeFile(join(source.path, 'run'), '#!/bin/sh\n', { mode: 0o777 });
+    } finally {
+      process.umask(before);
+    }
+    await utimes(join(source.path, 'a/one'), index * 1000, index * 1000);
+    await lutimes(join(source.path, 'link'), index * 1000, index * 1000);
+    const layers = [
+      { from: 'a', to: '/a' },
+      { from: '.', to: '/all', after: ['touch -d 2001-01-01 z'] },
+    ];
+    const plan = planned(layers, { config: { labels: index === 1 ? { b: '2', a: '1' } : { a: '1', b: '2' } } });
+    digests.push((await buildImage(plan, contextOf(source.path, out.path, { concurrency }))).digest);
+  }
+  assert.equal(new Set(digests).size, 1, digests.join(' '));
+});
+
+const refusals: Record<string, { tree?: Record<string, Make>; after?: string; from?: string; to?: string; code: string; says: RegExp }> = {
+  'a missing path': { from: 'dist', to: '/app', code: 'NOT_FOUND', says: /layer dist → \/app of image shop: there is no "dist"/ },
+  'a path that leads out': { from: '../etc', code: 'IMAGE_LAYER_INVALID', says: /must not hold/ },
+  'an absolute path': { from: '/etc', code: 'IMAGE_LAYER_INVALID', says: /path in the tree/ },
+  'a target that leads out': { to: '/app/../../etc', code: 'IMAGE_LAYER_INVALID', says: /must not hold/ },
+  'a target that is not absolute': { to: 'app', code: 'IMAGE_LAYER_INVALID', says: /absolute/ },
+  'a link instead of the folder': {
+    tree: { dist: linkTo('/etc') },
+    from: 'dist',
+    code: 'IMAGE_LAYER_INVALID',
+    says: /"dist" is a symbolic link/,
+  },
+  'a link within the path': {
+    tree: { dist: linkTo('/etc') },
+    from: 'dist/ssl',
+    code: 'IMAGE_LAYER_INVALID',
+    says: /"dist" is a symbolic link/,
+  },
+  'a link within the tree': {
+    tree: { a: file(''), b: linkTo('a') },
+    from: 'b',
+    code: 'IMAGE_LAYER_INVALID',
+    says: /name what it points to/,
+  },
+  'a folder swapped for a link by the commands': {
+    tree: { 'dist/x': file('') },
+    after: 'rm -r dist && ln -s /etc dist',
+    from: 'dist',
+    code: 'IMAGE_LAYER_INVALID',
+    says: /"dist" is a symbolic link/,
+  },
+  'a file on the way': { tree: { a: file('') }, from: 'a/b', code: 'IMAGE_LAYER_INVALID', says: /"a" is no folder/ },
+  'a FIFO': { after: 'mkfifo pipe', code: 'IMAGE_LAYER_INVALID', says: /"pipe" is a FIFO/ },
+  'a FIFO as the path itself': {
+    after: 'mkfifo pipe',
+    from: 'pipe',
+    code: 'IMAGE_LAYER_INVALID',
+    says: /is a FIFO/,
+  },
+  'a whiteout': { tree: { 'a/.wh.etc': file('') }, code: 'IMAGE_LAYER_INVALID', says: /"a\/\.wh\.etc" begins with `\.wh\.`/ },
+  'an opaque whiteout from a sandbox': { after: 'touch .wh..wh..opq', code: 'IMAGE_LAYER_INVALID', says: /deletion/ },
+  'a name that is not UTF-8': { after: `printf x > "$(printf 'a\\377')"`, code: 'IMAGE_LAYER_INVALID', says: /not UTF-8/ },
+  'a link whose target is not UTF-8': { after: `ln -s "$(printf 'a\\377')" l`, code: 'IMAGE_LAYER_INVALID', says: /no valid text/ },
+};
+
+for (const [name, { tree = {}, after, from = '.', to = '/', code, says }] of Object.entries(refusals)) {
+  test(`refuses ${name}`, async () => {
+    await using source = await temporaryFolder();
+    await using out = await temporaryFolder();
+    await grow(source.path, tree);
+    const build = buildImage(planned([{ from, to, after: after === undefined ? [] : [after] }]), contextOf(source.path, out.path));
+    await assert.rejects(build, (error) => isWaybillError(error) && error.code === code && says.test(error.detail));
+  });
+}
+
+test('refuses a socket, and a path that the sandbox filled with one', async () => {
+  await using source = await temporaryFolder();
+  await using out = await temporaryFolder();
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(join(source.path, 'sock'), resolve));
+  try {
+    const context = contextOf(source.path, out.path, { sandbox: async () => ({ folder: source.path, async [Symbol.asyncDispose]() {} }) });
+    await assert.rejects(buildImage(planned([{ from: '.', to: '/', after: ['x'] }]), context), /"sock" is a socket/);
+  } finally {
+    server.close();
+  }
+});
+
+test('limits hold: bytes, entries, depth and paths', async () => {
+  await using source = await temporaryFolder();
+  await using out = await temporaryFolder();
+  await grow(source.path, { 'a/b/c/d': file('12345'), e: file('12345') });
+  for (const limits of [{ bytes: 9 }, { entries: 3 }, { depth: 2 }, { path: 6 }]) {
+    for (const after of [[], ['true']]) {
+      const build = buildImage(planned([{ from: '.', to: '/', after }]), contextOf(source.path, out.path, { limits }));
+      await assert.rejects(build, (error) => isWaybillError(error, 'LIMIT_EXCEEDED'), `${JSON.stringify(limits)} ${after.length}`);
+    }
+  }
+});
+
+const badTars: Record<string, (tar: Buffer) => Buffer> = {
+  'cut off within a file': (tar) => tar.subarray(0, 700),
+  'cut off between two files': (tar) => tar.subarray(0, 1024),
+  empty: () => Buffer.alloc(0),
+  'not a tar': () => Buffer.alloc(4096, 'x'),
+};
+for (const [name, spoil] of Object.entries(badTars)) {
+  test(`refuses a source that is ${name}`, async () => {
+    await using source = await temporaryFolder();
+    await using out = await temporaryFolder();
+    await grow(source.path, { a: file('A'.repeat(400)), b: file('B') });
+    const whole = Buffer.concat(await tarOf(source.path).toArray());
+    const context = contextOf(source.path, out.path, { source: async () => Readable.from([spoil(whole)]) });
+    await assert.rejects(buildImage(planned([{ from: '.', to: '/' }]), context), (error) => isWaybillError(error, 'IMAGE_LAYER_INVALID'));
+  });
+}
+
+test('an abort and a deadline end the build with their own reason', async () => {
+  await using source = await temporaryFolder();
+  await using out = await temporaryFolder();
+  await grow(source.path, { a: file('A') });
+  const stuck = { source: async () => new Readable({ read() {} }) };
+  const plan = planned([{ from: '.', to: '/' }]);
+  await assert.rejects(buildImage({ ...plan, timeoutMs: 50 }, contextOf(source.path, out.path, stuck)), (error) =>
+    isWaybillError(error, 'DEADLINE_EXCEEDED'),
+  );
+  const reason = new Error('stopped by the test');
+  const stop = new AbortController();
+  const build = buildImage(plan, contextOf(source.path, out.path, { ...stuck, signal: stop.signal }));
+  setTimeout(() => stop.abort(reason), 50);
+  await assert.rejects(build, reason);
+});
+
+test('layers with the same commands share one sandbox; the order of the file is the order of the image', async () => {
+  await using source = await temporaryFolder();
+  await using out = await temporaryFolder();
+  await grow(source.path, { a: file('A') });
+  const context = contextOf(source.path, out.path);
+  let runs = 0;
+  const counting = { ...context, sandbox: (...given: Parameters<typeof context.sandbox>) => (runs++, context.sandbox(...given)) };
+  const make = ['mkdir x y', 'echo 1 > x/f', 'echo 2 > y/f'];
+  const layers = [
+    { from: 'x', to: '/x', after: make },
+    { from: 'a', to: '/a' },
+    { from: 'y', to: '/y', after: make },
+  ];
+  const image = await buildImage(planned(layers), counting);
+  assert.equal(runs, 1);
+  assert.deepEqual(
+    image.layers.map((layer) => layer.from),
+    ['x', 'a', 'y'],
+  );
+  await assert.rejects(readFile(join(source.path, 'x/f')), /ENOENT/, 'the tree itself is untouched');
+});

@@ -1,0 +1,138 @@
+import { isUtf8 } from 'node:buffer';
+import { WaybillError } from '../../kernel/error.ts';
+import type { LayerLimits } from './limits.ts';
+import type { Tree, TreeChild, TreeFile, TreeFolder } from './tree.ts';
+
+/** What stands in a layer's tar: `path` relative to the image's root, no slash at either end. */
+export type LayerEntry =
+  | { readonly type: 'folder'; readonly path: string }
+  | { readonly type: 'symlink'; readonly path: string; readonly target: string }
+  /** `file` is open until the next entry is asked for. */
+  | { readonly type: 'file'; readonly path: string; readonly file: TreeFile };
+
+export type WalkOptions = {
+  /** Path in the tree; `.` for all of it. */
+  readonly from: string;
+  /** Absolute path in the image. A file goes to this very path, or into it when it ends with `/`. */
+  readonly to: string;
+  /** Folders above `to` get an entry of their own. Not over a base image, where they may be links, or have other modes (/bin, /tmp). */
+  readonly parents: boolean;
+  readonly limits: LayerLimits;
+};
+
+/**
+ * Everything of `from` as it stands at `to`, sorted by the bytes of its path (folders with their trailing slash, as a tar names them).
+ * @throws WaybillError NOT_FOUND when `from` is missing; IMAGE_LAYER_INVALID for links on the way to `from`, sockets, devices, whiteouts
+ */
+export function* walk(tree: Tree, options: WalkOptions): Generator<LayerEntry> {
+  const { from, to, limits } = options;
+  const names = partsOf(from, 'from');
+  const target = partsOf(to, 'to');
+  if (!to.startsWith('/')) throw invalid(`\`to: ${to}\` must be an absolute path`);
+  using folders = new DisposableStack();
+  let here = folders.use(tree.root());
+  let found: TreeChild | undefined;
+  for (const [index, name] of names.entries()) {
+    const shown = names.slice(0, index + 1).join('/');
+    found = here.children().find((child) => child.name.equals(Buffer.from(name)));
+    if (found === undefined)
+      throw new WaybillError('NOT_FOUND', `there is no ${JSON.stringify(shown)}`, {
+        fix: 'Correct `from`, or make it with `after` commands.',
+      });
+    if (found.type === 'symlink')
+      throw invalid(`${JSON.stringify(shown)} is a symbolic link, which \`from\` may not lead through; name what it points to`);
+    if (found.type === 'folder') here = folders.use(found.open());
+    else if (index < names.length - 1) throw invalid(`${JSON.stringify(shown)} is no folder`);
+  }
+  const counted = new Counter(limits);
+  const isFolder = found === undefined || found.type === 'folder';
+  if (!isFolder && (to.endsWith('/') || target.length === 0)) target.push(names.at(-1) ?? '');
+  for (let depth = 1; depth < target.length + (isFolder ? 1 : 0); depth++) {
+    if (options.parents || depth === target.length) yield counted.entry({ type: 'folder', path: target.slice(0, depth).join('/') });
+  }
+  if (isFolder) yield* walkFolder(here, target.join('/'), 0, counted, limits);
+  else if (found !== undefined) yield* entryOf(found, target.join('/'), 0, counted, limits);
+}
+
+function* walkFolder(folder: TreeFolder, path: string, depth: number, counted: Counter, limits: LayerLimits): Generator<LayerEntry> {
+  if (depth > limits.depth) throw new WaybillError('LIMIT_EXCEEDED', `${JSON.stringify(path)} lies deeper than ${limits.depth} folders`);
+  const children = folder
+    .children()
+    .map((child) => ({ child, key: child.type === 'folder' ? Buffer.concat([child.name, slash]) : child.name }));
+  children.sort((a, b) => Buffer.compare(a.key, b.key));
+  for (const { child } of children) {
+    const name = child.name.toString('utf8');
+    yield* entryOf(child, path === '' ? name : `${path}/${name}`, depth, counted, limits);
+  }
+}
+
+const slash = Buffer.from('/');
+
+function* entryOf(child: TreeChild, path: string, depth: number, counted: Counter, limits: LayerLimits): Generator<LayerEntry> {
+  // OCI image-spec, layer.md "Whiteouts": such a name would delete files of the layers below.
+  if (child.name.toString('latin1').startsWith('.wh.'))
+    throw invalid(`${JSON.stringify(path)} begins with \`.wh.\`, which means a deletion in an image`);
+  switch (child.type) {
+    case 'folder': {
+      yield counted.entry({ type: 'folder', path });
+      using folder = child.open();
+      yield* walkFolder(folder, path, depth + 1, counted, limits);
+      return;
+    }
+    case 'symlink': {
+      const target = child.target();
+      if (!isUtf8(target) || target.length === 0 || target.length > limits.path || target.includes(0)) {
+        throw invalid(`${JSON.stringify(path)} is a symbolic link whose target is no valid text`);
+      }
+      yield counted.entry({ type: 'symlink', path, target: target.toString('utf8') });
+      return;
+    }
+    case 'file': {
+      using file = child.open();
+      counted.bytes(file.size, path);
+      yield counted.entry({ type: 'file', path, file });
+      return;
+    }
+    case 'other':
+      throw invalid(`${JSON.stringify(path)} is a ${child.what}; an image holds files, folders and symbolic links`);
+  }
+}
+
+class Counter {
+  readonly #limits: LayerLimits;
+  #entries = 0;
+  #bytes = 0;
+
+  constructor(limits: LayerLimits) {
+    this.#limits = limits;
+  }
+
+  entry(entry: LayerEntry): LayerEntry {
+    if (++this.#entries > this.#limits.entries) throw new WaybillError('LIMIT_EXCEEDED', `more than ${this.#limits.entries} files`);
+    if (Buffer.byteLength(entry.path) > this.#limits.path) {
+      throw new WaybillError(
+        'LIMIT_EXCEEDED',
+        `a path is longer than ${this.#limits.path} bytes: ${JSON.stringify(entry.path.slice(0, 100))}…`,
+      );
+    }
+    return entry;
+  }
+
+  bytes(size: number, path: string): void {
+    this.#bytes += size;
+    if (this.#bytes > this.#limits.bytes)
+      throw new WaybillError('LIMIT_EXCEEDED', `more than ${this.#limits.bytes} bytes, at ${JSON.stringify(path)}`);
+  }
+}
+
+/** Names of a path; empty for `.` and `/`. */
+function partsOf(path: string, field: string): string[] {
+  const names = path.split('/').filter((name) => name !== '' && name !== '.');
+  if (names.includes('..') || path.includes('\0')) throw invalid(`\`${field}: ${path}\` must not hold \`..\``);
+  if (field === 'from' && path.startsWith('/')) throw invalid(`\`from: ${path}\` must be a path in the tree`);
+  return names;
+}
+
+function invalid(detail: string): WaybillError {
+  return new WaybillError('IMAGE_LAYER_INVALID', detail);
+}
