@@ -1,4 +1,4 @@
-import type { ColumnDefinitionBuilder } from 'kysely';
+import { sql, type ColumnDefinitionBuilder } from 'kysely';
 import type { Migration } from '../store/store.ts';
 
 const required = (c: ColumnDefinitionBuilder) => c.notNull();
@@ -75,6 +75,13 @@ export const sourceMigrations: readonly Migration[] = [
         .addColumn('merged_by', 'text', required)
         .addColumn('merged_at', 'text', required)
         .addColumn('state', 'text', required)
+        .execute();
+      await db.schema
+        .createIndex('source_repository_name')
+        .on('source_repository')
+        .column('name')
+        .unique()
+        .where(sql.ref('removed_at'), 'is', null)
         .execute();
       await db.schema.createIndex('change_repository').on('change').columns(['repository_id', 'state']).execute();
       await db.schema.createIndex('review_change').on('review').column('change_id').execute();

@@ -18,12 +18,7 @@ export function newestVersion(change: Pick<Change, 'versions'>): ChangeVersion {
 
 /** True when a review speaks of exactly this version: its number, base, head and tree (a tree alone can be replayed). */
 export function speaksOf(review: Omit<Review, 'current'>, version: ChangeVersion): boolean {
-  return (
-    review.version === version.version &&
-    review.base === version.base &&
-    review.head === version.head &&
-    review.tree === version.tree
-  );
+  return review.version === version.version && review.base === version.base && review.head === version.head && review.tree === version.tree;
 }
 
 /**
@@ -84,7 +79,7 @@ export function judgeMerge(
 
 /** Removes what could break a line or a terminal; at most 200 characters. */
 export function oneLine(text: string): string {
-  const line = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim();
+  const line = text.replace(/[\s\p{Cc}\p{Cf}]+/gu, ' ').trim();
   return line.length > 200 ? `${line.slice(0, 199)}…` : line;
 }
 
