@@ -23,11 +23,11 @@ export type SignerRequest = z.infer<typeof requestSchema>;
 
 const paper = z.object({
   predicateType: z.string(),
-  subjects: z.array(z.string()),
+  subjects: z.array(z.string()).readonly(),
   bundle: z.string(),
   digest: z.custom<Digest>((value) => typeof value === 'string' && isDigest(value)),
 });
-const papers = z.object({ papers: z.array(paper).min(1) });
+const papers = z.object({ papers: z.array(paper).min(1).readonly() });
 
 /** What each request is answered with. */
 export const answerSchemas = {

@@ -1,0 +1,167 @@
+import type { Clock } from '../../kernel/clock.ts';
+import { WaybillError, messageOf } from '../../kernel/error.ts';
+import { silentLogger, type Logger } from '../../kernel/logger.ts';
+import { signStatement, type Paper } from '../bundle.ts';
+import { signSimple } from '../cosign-forms.ts';
+import type { SourceFacts } from '../facts.ts';
+import { keyRingFile, usableKey, type KeyRing, type SigningKey } from '../keys.ts';
+import { signSnapshot } from '../snapshot-envelope.ts';
+import type { Statement } from '../statement.ts';
+import { provenanceStatement } from '../statements/provenance.ts';
+import { reviewStatement, sourceSummaryStatement, type SourceLevel } from '../statements/review.ts';
+import { summaryStatement, type BuildLevel } from '../statements/summary.ts';
+import { testsStatement } from '../statements/tests.ts';
+import type { Vsa } from '../statements/vsa.ts';
+import type { ImageSubject, Names } from '../subjects.ts';
+import type { FactsSource } from './facts-source.ts';
+import { judgePapers, requireReview } from './judge-papers.ts';
+import type { SignerAnswers, SignerRequest } from './protocol.ts';
+import { makeSnapshot, type SignedSnapshot } from './make-snapshot.ts';
+import type { StateFile } from './state-file.ts';
+
+/** Signs the ledger's heads, each only when it extends the last one (ledger/checkpoint-signer.ts). */
+export type CheckpointAuthority = {
+  readonly verifierKey: string;
+  lastSize(): Promise<number>;
+  sign(head: { readonly size: number; readonly root: string; readonly consistency: readonly string[] }): Promise<string>;
+};
+
+export type AttestorOptions = {
+  readonly papersKey: SigningKey;
+  /** Must hold the papers key; also what `keys` answers. */
+  readonly ring: KeyRing;
+  readonly checkpoints: CheckpointAuthority;
+  /** Where the sequence of the last snapshot is kept. */
+  readonly snapshotState: StateFile<SignedSnapshot>;
+  readonly clock: Clock;
+  readonly names: Names;
+  /** The policy that a summary says was satisfied. */
+  readonly policy: Vsa['policy'];
+  readonly facts: FactsSource;
+  readonly logger?: Logger;
+  /** What the operator can justify: see SLSA's build and source tracks. 1 and 1 when nothing is said. */
+  readonly levels?: { readonly build?: BuildLevel; readonly source?: SourceLevel };
+  /** How long a summary holds at the gate (days, 90) and how long a snapshot is fresh (minutes, 60). */
+  readonly validity?: { readonly summaryDays?: number; readonly snapshotMinutes?: number };
+};
+
+export type Attestor = <K extends SignerRequest['kind']>(request: Extract<SignerRequest, { kind: K }>) => Promise<SignerAnswers[K]>;
+
+/**
+ * The attestor: the one place where papers are signed, and only about what `facts` shows to have happened. A request chooses what is
+ * attested, never what is said. The signature of a summary is a verdict: see `judgePapers`.
+ */
+export function makeAttestor(options: AttestorOptions): Attestor {
+  const { papersKey, ring, checkpoints, clock, names, policy, facts, logger = silentLogger } = options;
+  const { build: buildLevel = 1, source: sourceLevel = 1 } = options.levels ?? {};
+  const { summaryDays = 90, snapshotMinutes = 60 } = options.validity ?? {};
+  let snapshotTurn: Promise<unknown> = Promise.resolve();
+
+  const sign = (statement: Statement<object>): Paper => {
+    usableKey(ring, papersKey.keyId, clock.now());
+    return signStatement(statement, papersKey);
+  };
+  /** The image by name, if its build is of the same commit and tree as what is attested about it. */
+  const imageOf = async (run: number, image: string | undefined, source: SourceFacts): Promise<[] | [ImageSubject]> => {
+    if (image === undefined) return [];
+    const build = await facts.build(run, image);
+    if (build.source.repository !== source.repository || build.source.commit !== source.commit || build.source.tree !== source.tree)
+      throw new WaybillError(
+        'VERDICT_REFUSED',
+        `the image ${image} of run ${run} is built from ${build.source.commit}, not from ${source.commit}`,
+      );
+    return [build.image];
+  };
+
+  const verbs: { [K in SignerRequest['kind']]: (request: Extract<SignerRequest, { kind: K }>) => Promise<SignerAnswers[K]> } = {
+    async review({ run, image: name }) {
+      const review = await facts.review(run);
+      requireReview(review, review.source.tree);
+      const image = await imageOf(run, name, review.source);
+      const summary = { names, policy, level: sourceLevel, at: clock.now(), ...(image[0] && { image: image[0] }) };
+      return { papers: [sign(reviewStatement(review, names, ...image)), sign(sourceSummaryStatement(review, summary))] };
+    },
+    async tests({ run, stage, image: name }) {
+      const tests = await facts.tests(run, stage);
+      if (tests.run !== run || tests.stage !== stage || tests.jobs.length === 0 || tests.jobs.some((job) => job.status !== 'passed'))
+        throw new WaybillError('VERDICT_REFUSED', `the stage ${stage} of run ${run} did not pass`);
+      return { papers: [sign(testsStatement(tests, names, ...(await imageOf(run, name, tests.source))))] };
+    },
+    async provenance({ run, image }) {
+      const build = await facts.build(run, image);
+      if (build.run !== run || build.image.name !== image)
+        throw new WaybillError('VERDICT_REFUSED', `run ${run} did not build the image ${image}`);
+      return { papers: [sign(provenanceStatement(build, names))] };
+    },
+    async summary({ run, image: name }) {
+      const build = await facts.build(run, name);
+      const at = clock.now();
+      const judgement = judgePapers({
+        build,
+        requiredStages: await facts.requiredStages(run),
+        papers: await facts.papers(build.image.digest),
+        builderId: names.builderId,
+        ring,
+        at,
+      });
+      const { review } = judgement;
+      const { digest, repository } = build.image;
+      const paper = sign(
+        summaryStatement({
+          names,
+          policy,
+          at,
+          inputs: judgement.inputs,
+          levels: [`SLSA_BUILD_LEVEL_${buildLevel}`],
+          image: {
+            digest,
+            repository,
+            source: { repository: build.source.repository, commit: build.source.commit, tree: build.source.tree },
+            review: { change: review.change, method: review.method, approvals: review.approvals.map((approval) => approval.reviewer) },
+            tests: judgement.stages.map((stage) => ({ stage, passed: true })),
+            provenance: true,
+            run,
+            validUntil: new Date(at.getTime() + summaryDays * 86_400_000).toISOString(),
+          },
+        }),
+      );
+      const reference = names.imageUri(repository).replace(/^[a-z]+:\/\//, '');
+      return { papers: [paper], signature: signSimple(build.image, reference, papersKey) };
+    },
+    async checkpoint() {
+      return { note: await checkpoints.sign(await facts.ledgerHead(await checkpoints.lastSize())) };
+    },
+    snapshot() {
+      const turn = snapshotTurn.then(async () => {
+        usableKey(ring, papersKey.keyId, clock.now());
+        const { snapshot, skipped } = makeSnapshot(await facts.snapshot(), {
+          ring,
+          now: clock.now(),
+          minutes: snapshotMinutes,
+          last: await options.snapshotState.load(),
+        });
+        for (const reason of skipped) logger.warn({ reason }, 'signer: a summary was left out of the snapshot');
+        await options.snapshotState.save({ sequence: snapshot.sequence, issuedAt: snapshot.issuedAt });
+        return { envelope: signSnapshot(snapshot, papersKey) };
+      });
+      // The next one waits for this one, whatever becomes of it; its caller gets the error.
+      snapshotTurn = turn.then(
+        () => undefined,
+        () => undefined,
+      );
+      return turn;
+    },
+    async keys() {
+      return { ring: keyRingFile(ring), checkpoint: checkpoints.verifierKey };
+    },
+  };
+
+  return async (request) => {
+    try {
+      return await verbs[request.kind](request);
+    } catch (error) {
+      if (error instanceof WaybillError) throw error;
+      throw new WaybillError('INTERNAL', `the signer could not make the ${request.kind} paper: ${messageOf(error)}`, { cause: error });
+    }
+  };
+}
