@@ -24,7 +24,8 @@ export function digestCheck(expected: { readonly digest: Digest; readonly size?:
       const actual = `sha256:${hash.digest('hex')}`;
       if (expected.size !== undefined && size !== expected.size)
         return callback(new WaybillError('DIGEST_MISMATCH', `${what} has ${size} bytes; expected were ${expected.size}`));
-      if (actual !== expected.digest) return callback(new WaybillError('DIGEST_MISMATCH', `${what} is ${actual}; expected was ${expected.digest}`));
+      if (actual !== expected.digest)
+        return callback(new WaybillError('DIGEST_MISMATCH', `${what} is ${actual}; expected was ${expected.digest}`));
       callback();
     },
   });

@@ -69,7 +69,8 @@ export function parseManifest(bytes: Uint8Array, declaredType?: string): Manifes
   if ('manifests' in value && ('layers' in value || 'config' in value)) throw invalid('it is both an image and an index');
   const inner = typeof value['mediaType'] === 'string' ? value['mediaType'] : undefined;
   const mediaType = declaredType ?? inner ?? ('manifests' in value ? ociIndex : ociManifest);
-  if (inner !== undefined && inner !== mediaType) throw invalid(`its mediaType is ${JSON.stringify(inner)}, it was declared as ${JSON.stringify(mediaType)}`);
+  if (inner !== undefined && inner !== mediaType)
+    throw invalid(`its mediaType is ${JSON.stringify(inner)}, it was declared as ${JSON.stringify(mediaType)}`);
   const identity = { mediaType, digest: digestOf(bytes), size: bytes.byteLength };
   if (isImageMediaType(mediaType)) return { ...identity, kind: 'image', image: check(imageManifestSchema, value) };
   if (isIndexMediaType(mediaType)) return { ...identity, kind: 'index', index: check(imageIndexSchema, value) };

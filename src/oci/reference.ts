@@ -35,7 +35,8 @@ export function isRegistryHost(text: string): boolean {
  * @throws WaybillError INVALID_INPUT
  */
 export function parseReference(text: string): Reference {
-  const refuse = (why: string) => new WaybillError('INVALID_INPUT', `${JSON.stringify(text.slice(0, 300))} is not an image reference: ${why}`);
+  const refuse = (why: string) =>
+    new WaybillError('INVALID_INPUT', `${JSON.stringify(text.slice(0, 300))} is not an image reference: ${why}`);
   if (text.length > 900) throw refuse('it is longer than 900 characters');
   const at = text.indexOf('@');
   const digestText = at < 0 ? undefined : text.slice(at + 1);
@@ -52,7 +53,8 @@ export function parseReference(text: string): Reference {
   const colon = rest.indexOf(':');
   const tag = colon < 0 ? undefined : rest.slice(colon + 1);
   const repository = colon < 0 ? rest : rest.slice(0, colon);
-  if (!isRepositoryPath(repository)) throw refuse('a repository is lower-case letters and digits, with single separators . _ - / between them');
+  if (!isRepositoryPath(repository))
+    throw refuse('a repository is lower-case letters and digits, with single separators . _ - / between them');
   if (tag !== undefined && !isTag(tag)) throw refuse('a tag is letters, digits, and . _ - after the first, at most 128');
   return {
     ...(registry === undefined ? {} : { registry }),

@@ -70,7 +70,11 @@ export class Upload {
     const sink = new Writable({
       highWaterMark: mebibyte,
       write: (chunk: Buffer, _encoding, done) => void settle([chunk], done),
-      writev: (items: { chunk: Buffer }[], done) => void settle(items.map((item) => item.chunk), done),
+      writev: (items: { chunk: Buffer }[], done) =>
+        void settle(
+          items.map((item) => item.chunk),
+          done,
+        ),
     });
     await pour(body, sink, signal);
   }
