@@ -19,8 +19,8 @@ export type Images = {
   readonly unread: readonly Unread[];
 };
 
-/** A place of an unknown kind that looks like a container, with what it says the image is. */
-export type Unread = { readonly at: string; readonly image: unknown };
+/** A place of an unknown kind that looks like a container, with what it says the image is, if that is text. */
+export type Unread = { readonly at: string; readonly image: string | undefined };
 
 const workloads: ReadonlyMap<string, readonly string[]> = new Map(
   Object.entries({
@@ -128,7 +128,7 @@ function unreadContainers(root: unknown, at: string): Unread[] {
       for (const [index, item] of value.entries())
         if (typeof item === 'object') open.push({ value: item, at: shortPath(next.at, `[${index}]`), inContainers });
     } else if (isObject(value)) {
-      if (inContainers && Object.hasOwn(value, 'image')) places.push({ at: join(next.at, 'image'), image: value['image'] });
+      if (inContainers && Object.hasOwn(value, 'image')) places.push({ at: join(next.at, 'image'), image: getText(value, 'image') });
       for (const key of Object.keys(value)) {
         const child = value[key];
         // One level of map below the key is followed too: `containers: { web: { image } }`.

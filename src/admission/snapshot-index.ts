@@ -4,8 +4,6 @@ import type { Knowledge } from '../policy/judge-image.ts';
 
 /** A verified snapshot, ready to be asked. Immutable: a newer snapshot makes a new index. */
 export type SnapshotIndex = {
-  readonly sequence: number;
-  readonly issuedAt: string;
   has(digest: Digest): boolean;
   knowledge(now: Date): Knowledge;
 };
@@ -23,8 +21,6 @@ export function indexSnapshot(snapshot: Snapshot): SnapshotIndex {
   const known = { images: (digest: Digest) => images.get(digest) ?? [], revoked: (digest: Digest) => revoked.get(digest) };
   const old = { ...known, ageWarning };
   return {
-    sequence: snapshot.sequence,
-    issuedAt: snapshot.issuedAt,
     has: (digest) => images.has(digest) || revoked.has(digest),
     // An unreadable date is NaN, and counts as old.
     knowledge: (now) => (expiresAt > now.getTime() ? known : old),

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { KeyRing } from '../evidence/keys.ts';
+import { acceptSnapshot, verifySnapshot } from '../evidence/snapshot-envelope.ts';
 import type { Snapshot } from '../evidence/snapshot.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { withDeadline } from '../kernel/deadline.ts';
@@ -14,8 +16,8 @@ import { indexSnapshot, noKnowledge, type SnapshotIndex } from './snapshot-index
 export type SnapshotSourceOptions = {
   /** The signed snapshot as bytes; nothing when it is the one that was given last. */
   readonly fetchSnapshot: (signal: AbortSignal) => Promise<Uint8Array | undefined>;
-  /** Checks the signature with the key ring and parses strictly. @throws when the bytes must not be believed */
-  readonly verify: (content: Uint8Array, now: Date) => Snapshot | Promise<Snapshot>;
+  /** The keys whose snapshots are believed, asked for each time, so that a rotated ring needs no restart. */
+  readonly ring: () => KeyRing;
   /** Where the newest snapshot is kept, so that a restart without the server still knows it. */
   readonly file?: string;
   readonly clock: Clock;
@@ -49,7 +51,9 @@ export class SnapshotSource implements KnowledgeSource, AsyncDisposable {
   readonly #limits: SnapshotLimits;
   readonly #life = new AbortController();
   #index: SnapshotIndex | undefined;
-  #lastContent: string | undefined;
+  #held: Snapshot | undefined;
+  #heldHash: string | undefined;
+  #refused: Uint8Array | undefined;
   #failure: string | undefined;
   #flight: Flight | undefined;
   #lastStart = Number.NEGATIVE_INFINITY;
@@ -66,7 +70,7 @@ export class SnapshotSource implements KnowledgeSource, AsyncDisposable {
   }
 
   get sequence(): number | undefined {
-    return this.#index?.sequence;
+    return this.#held?.sequence;
   }
 
   /** Reads the kept copy, tries one fetch, then polls in the background. Never throws for a missing server. */
@@ -134,8 +138,8 @@ export class SnapshotSource implements KnowledgeSource, AsyncDisposable {
     if (this.#life.signal.aborted) return;
     try {
       using deadline = withDeadline(this.#life.signal, this.#limits.fetchMs, 'fetching the snapshot');
-      const content = await settledOrThrow(this.#options.fetchSnapshot(deadline.signal), deadline.signal);
-      const taken = content !== undefined && (await this.#take(content));
+      const content = (await settledOrThrow(this.#options.fetchSnapshot(deadline.signal), deadline.signal)) ?? this.#refused;
+      const taken = content !== undefined && this.#take(content);
       this.#failure = undefined;
       if (taken && file !== undefined) await this.#keep(file, content);
     } catch (error) {
@@ -159,37 +163,40 @@ export class SnapshotSource implements KnowledgeSource, AsyncDisposable {
     if (file === undefined) return;
     try {
       const content = await readSnapshotCopy(file, this.#limits.bytes);
-      if (content !== undefined) await this.#take(content);
+      if (content === undefined) return;
+      // It was accepted once, so it may be past its date by now: the gate then warns, and entries hold until their own.
+      this.#hold(this.#verified(content, this.#options.clock.now()), createHash('sha256').update(content).digest('hex'));
     } catch (error) {
       logger.error({ error: messageOf(error), file }, 'snapshot copy not usable');
     }
   }
 
-  /** Verifies and takes a snapshot; false when it is the one that is held. @throws when it must not be taken */
-  async #take(content: Uint8Array): Promise<boolean> {
+  /** Verifies and takes an offered snapshot; false when it is the one that is held. @throws when it must not be taken */
+  #take(content: Uint8Array): boolean {
+    const hash = createHash('sha256').update(content).digest('hex');
+    if (hash === this.#heldHash) return false;
+    // Kept until it is taken: a server that answers "unchanged" does not turn a refusal into a success.
+    this.#refused = content;
+    const now = this.#options.clock.now();
+    this.#hold(acceptSnapshot(this.#held, this.#verified(content, now), now), hash);
+    this.#refused = undefined;
+    return true;
+  }
+
+  #verified(content: Uint8Array, now: Date): Snapshot {
     if (content.length > this.#limits.bytes)
       throw new WaybillError('LIMIT_EXCEEDED', `the snapshot has more than ${this.#limits.bytes} bytes`);
-    const hash = createHash('sha256').update(content).digest('hex');
-    if (hash === this.#lastContent) return false;
-    const snapshot = await this.#options.verify(content, this.#options.clock.now());
-    const held = this.#index;
-    if (
-      held &&
-      (snapshot.sequence < held.sequence ||
-        (snapshot.sequence === held.sequence && !(Date.parse(snapshot.issuedAt) >= Date.parse(held.issuedAt))))
-    ) {
-      throw new WaybillError(
-        'CONFLICT',
-        `the snapshot has sequence ${snapshot.sequence} from ${snapshot.issuedAt}, older than ${held.sequence} from ${held.issuedAt} which is held`,
-      );
-    }
+    return verifySnapshot(Buffer.from(content.buffer, content.byteOffset, content.byteLength).toString(), this.#options.ring(), now);
+  }
+
+  #hold(snapshot: Snapshot, hash: string): void {
+    this.#held = snapshot;
+    this.#heldHash = hash;
     this.#index = indexSnapshot(snapshot);
-    this.#lastContent = hash;
     this.#options.logger.info(
       { sequence: snapshot.sequence, images: snapshot.images.length, revoked: snapshot.revoked.length },
       'snapshot taken',
     );
-    return true;
   }
 }
 
