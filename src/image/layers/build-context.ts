@@ -17,6 +17,8 @@ export type BuildContext = {
   base(reference: string, signal: AbortSignal): Promise<BaseImage>;
   /** The commit's time (SOURCE_DATE_EPOCH): the one time that the image knows. */
   readonly created: Date;
+  /** Time of every file in the layers; `created` unless told. One constant for all commits lets unchanged layers be shared between them. */
+  readonly mtime?: Date;
   /** Of the manifest: `org.opencontainers.image.revision`, `…source` and so on. */
   readonly annotations: Readonly<Record<string, string>>;
   /** Folder of the OCI layout; made when it is missing. */
@@ -24,6 +26,8 @@ export type BuildContext = {
   readonly platform: Platform;
   readonly signal: AbortSignal;
   onProgress(event: BuildProgress): void;
+  /** Folder of compressed layers of earlier builds; none when it is left out. Does not change a byte of the result. */
+  readonly cache?: string;
   /** Blocks that are compressed at once; the processors of this machine unless told. Does not change a byte of the result. */
   readonly concurrency?: number;
   readonly limits?: Partial<LayerLimits>;
@@ -43,7 +47,7 @@ export type BaseImage = {
 
 export type BuildProgress =
   | { readonly kind: 'sandbox'; readonly commands: readonly string[]; readonly milliseconds: number }
-  | { readonly kind: 'layer'; readonly layer: BuiltLayer; readonly milliseconds: number }
+  | { readonly kind: 'layer'; readonly layer: BuiltLayer; readonly cached: boolean; readonly milliseconds: number }
   | { readonly kind: 'base'; readonly digest: Digest; readonly size: number }
   | { readonly kind: 'image'; readonly digest: Digest };
 

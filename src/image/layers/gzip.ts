@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { constants, crc32, deflateRaw, type ZlibOptions } from 'node:zlib';
 import type { Digest } from '../../kernel/digest.ts';
@@ -56,4 +57,15 @@ export async function* gzipBlocks(
   trailer.writeUInt32LE(done.uncompressedSize % 2 ** 32, 6);
   yield trailer;
   done.diffId = `sha256:${hash.digest('hex')}` as Digest;
+}
+
+/** The diffID alone, without compressing. */
+export async function hashBlocks(blocks: Iterable<Buffer>, signal: AbortSignal): Promise<Digest> {
+  const hash = createHash('sha256');
+  for (const block of blocks) {
+    signal.throwIfAborted();
+    hash.update(block);
+    await setImmediate();
+  }
+  return `sha256:${hash.digest('hex')}` as Digest;
 }
