@@ -1,0 +1,279 @@
+import assert from 'node:assert/strict';
+import { execa } from 'execa';
+import { once } from 'node:events';
+import { cp, mkdtemp, mkdir, readdir, rm, symlink } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test, type TestContext } from 'node:test';
+import { WaybillError, isWaybillError } from '../../kernel/error.ts';
+import { parseGitOid } from '../../kernel/git-oid.ts';
+import { Secret } from '../../kernel/secret.ts';
+import { loadManifests } from '../manifests/load.ts';
+import { stamp } from '../manifests/stamp.ts';
+import type { Target } from '../port.ts';
+import { openLocalTarget } from './target.ts';
+
+const image = `localhost/waybill-test-${process.pid}:1`;
+const env = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/root' };
+let missing: string | undefined;
+
+before(async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'waybill-busybox-'));
+  try {
+    await mkdir(join(folder, 'bin'));
+    await cp('/bin/busybox', join(folder, 'bin/busybox'), { dereference: true });
+    for (const name of ['sh', 'httpd', 'sleep', 'cat', 'echo', 'mkdir', 'id', 'test']) await symlink('busybox', join(folder, 'bin', name));
+    const tar = execa('tar', ['-C', folder, '-c', '.'], { encoding: 'buffer' });
+    await execa('podman', ['import', '-', image], { input: (await tar).stdout });
+  } catch (error) {
+    missing = `podman and a static busybox are needed: ${String(error).split('\n')[0] ?? ''}`;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+after(async () => {
+  if (missing === undefined) await execa('podman', ['rmi', '--force', image]);
+});
+
+async function useTarget(t: TestContext): Promise<(Target & { folder: string; lines: string[] }) | undefined> {
+  if (missing !== undefined) {
+    console.warn(`SKIPPED: ${t.name}: ${missing}`);
+    t.skip(missing);
+    return undefined;
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'waybill-local-'));
+  const environment = `test-${process.pid}-${Math.random().toString(36).slice(2, 7)}`;
+  const target = openLocalTarget({ environment, stateFolder: folder, env });
+  t.after(async () => {
+    await target.remove({});
+    await target[Symbol.asyncDispose]();
+    await rm(folder, { recursive: true, force: true });
+  });
+  const preflight = await target.preflight({});
+  if (!preflight.ok) {
+    console.warn(`SKIPPED: ${t.name}: ${preflight.reason}`);
+    t.skip(preflight.reason);
+    return undefined;
+  }
+  return Object.assign(target, { folder, lines: [], environment });
+}
+
+const commit = parseGitOid('1234567890123456789012345678901234567890');
+const rendered = (yaml: string, target: object, run = 1) => {
+  const environment = (target as { environment: string }).environment;
+  const loaded = loadManifests(new Map([['deploy/web.yaml', yaml]]));
+  return stamp(loaded, { run, commit, repository: 'shop', environment: { name: environment, namespace: 'default' } }).map(
+    (entry) => entry.object,
+  );
+};
+
+const web = (answer: string, more = '') => `
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: web }
+spec:
+  replicas: 2
+  selector: { matchLabels: { app: web } }
+  template:
+    metadata: { labels: { app: web }, annotations: { io.podman.annotations.privileged: "TRUE" } }
+    spec:
+      containers:
+        - name: web
+          image: ${image}
+          imagePullPolicy: Never
+          command: [/bin/sh, -c, "mkdir /www; echo ${answer} > /www/index.html; httpd -f -p 8080 -h /www"]
+          ports: [{ containerPort: 8080 }]
+          readinessProbe: { httpGet: { path: /, port: 8080 } }
+${more}`;
+
+test('a Deployment runs as a pod on loopback; a newer release replaces it without an end', async (t) => {
+  const target = await useTarget(t);
+  if (!target) return;
+  const service = '---\napiVersion: v1\nkind: Service\nmetadata: { name: web }\nspec: { ports: [{ port: 80 }] }\n';
+  const onProgress = (line: string) => void target.lines.push(line);
+  const first = await target.apply(rendered(web('one') + service, target, 7), { onProgress });
+  const ready = await target.waitReady(first, { timeoutMs: 30_000, onProgress });
+  assert.ok(ready.ready, JSON.stringify(ready));
+  const endpoint = ready.endpoints[0];
+  assert.match(endpoint?.url ?? '', /^http:\/\/127\.0\.0\.1:\d+$/);
+  assert.equal((await endpoint?.get('/'))?.body.toString(), 'one\n');
+  assert.equal((await endpoint?.get('/missing'))?.status, 404);
+  assert.ok(target.lines.some((line) => /^Service web is left out/.test(line)));
+  assert.ok(target.lines.some((line) => /runs once instead of 2 times/.test(line)));
+  const [running] = await target.running({ repository: 'shop' });
+  assert.deepEqual(
+    [running?.workload, running?.container, running?.run, running?.commit, running?.repository],
+    ['Deployment web', 'web', 7, commit, 'shop'],
+  );
+  assert.match(running?.digest ?? '', /^sha256:/);
+  assert.deepEqual(await target.running({ repository: 'other' }), []);
+
+  const second = await target.apply(rendered(web('two'), target, 8), {});
+  assert.equal((await endpoint?.get('/'))?.body.toString(), 'one\n', 'the older one serves until the newer is ready');
+  const again = await target.waitReady(second, { timeoutMs: 30_000 });
+  assert.ok(again.ready);
+  assert.equal((await again.endpoints[0]?.get('/'))?.body.toString(), 'two\n');
+  assert.deepEqual(
+    (await target.running({})).map((entry) => entry.run),
+    [8],
+  );
+
+  const broken = await target.apply(rendered(web('three').replace('httpd -f', 'echo no such table; exit 3; httpd'), target, 9), {});
+  const failed = await target.waitReady(broken, { timeoutMs: 30_000 });
+  assert.ok(!failed.ready);
+  assert.match(failed.why, /crashes again and again.*exit code 3.*no such table/s);
+  assert.deepEqual(
+    (await target.running({})).map((entry) => entry.run),
+    [8],
+    'the older one still runs',
+  );
+  assert.deepEqual(await target.remove({ repository: 'other' }), []);
+  assert.deepEqual(await target.remove({ repository: 'shop' }), ['Deployment web']);
+  assert.deepEqual(await target.running({}), []);
+  assert.deepEqual(await readdir(join(target.folder, 'pods')), []);
+});
+
+test('configuration, secrets, shared volumes and a sidecar are there, and nothing is left of them afterwards', async (t) => {
+  const target = await useTarget(t);
+  if (!target) return;
+  const yaml = `
+apiVersion: v1
+kind: Secret
+metadata: { name: db }
+data: { password: ${Buffer.from('hunter2').toString('base64')} }
+stringData: { user: shop }
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: conf }
+data: { MODE: fast, app.ini: "[a]" }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: box }
+spec:
+  volumes:
+    - { name: conf, configMap: { name: conf, items: [{ key: app.ini, path: etc/app.ini }] } }
+    - { name: keys, secret: { secretName: db, defaultMode: 0400 } }
+    - { name: shared, emptyDir: {} }
+  initContainers:
+    - { name: init, image: ${image}, imagePullPolicy: Never, command: [/bin/sh, -c, "echo hi > /shared/hi"], volumeMounts: [{ name: shared, mountPath: /shared }] }
+  containers:
+    - name: web
+      image: ${image}
+      imagePullPolicy: Never
+      command: [/bin/sh, -c, "mkdir /www; echo $MODE $USER_NAME $PW $(cat /conf/etc/app.ini /keys/user /shared/hi) > /www/index.html; echo x > /conf/x; httpd -f -p 8080 -h /www"]
+      envFrom: [{ configMapRef: { name: conf } }]
+      env:
+        - { name: PW, valueFrom: { secretKeyRef: { name: db, key: password } } }
+        - { name: USER_NAME, valueFrom: { secretKeyRef: { name: db, key: user } } }
+        - { name: NONE, valueFrom: { secretKeyRef: { name: nothing, key: x, optional: true } } }
+      volumeMounts: [{ name: conf, mountPath: /conf }, { name: keys, mountPath: /keys }, { name: shared, mountPath: /shared }]
+      readinessProbe: { tcpSocket: { port: 8080 } }
+    - { name: side, image: ${image}, imagePullPolicy: Never, command: [/bin/sleep, "1000"], readinessProbe: { exec: { command: [/bin/test, -f, /bin/sh] } } }
+`;
+  const applied = await target.apply(rendered(yaml, target), {
+    pullSecret: { registry: '127.0.0.1:1', username: 'u', password: new Secret('hunter3') },
+  });
+  const ready = await target.waitReady(applied, { timeoutMs: 30_000 });
+  assert.ok(ready.ready, JSON.stringify(ready));
+  assert.equal((await ready.endpoints[0]?.get('/'))?.body.toString(), 'fast shop hunter2 [a]shophi\n');
+  assert.equal((await target.running({})).length, 2);
+  const { stdout } = await execa('grep', ['-rl', 'hunter3', target.folder], { reject: false });
+  assert.equal(stdout, '', 'the credential is in no file');
+  await target.remove({});
+  const left = await execa('grep', ['-rl', 'hunter2', target.folder], { reject: false });
+  assert.equal(left.stdout, '', 'no secret outlives its pod');
+});
+
+test('what reaches out of its container, or is not known here, is refused', async (t) => {
+  const target = await useTarget(t);
+  if (!target) return;
+  const rows: [string, RegExp][] = [
+    [web('x', '          securityContext: { privileged: true }'), /asks for `privileged: true`/],
+    [web('x', '          securityContext: { capabilities: { add: [SYS_ADMIN] } }'), /the capability SYS_ADMIN/],
+    [web('x', '      hostNetwork: true'), /hostNetwork/],
+    [web('x', '      hostPID: true'), /hostPID/],
+    [web('x', '      volumes: [{ name: root, hostPath: { path: / } }]'), /hostPath volume root/],
+    [web('x', '      volumes: [{ name: v, nfs: { server: x, path: / } }]'), /volume of the type nfs/],
+    [web('x', '          envFrom: [{ secretRef: { name: gone } }]'), /needs the Secret gone, which the manifests do not hold/],
+    [
+      web('x', '      volumes: [{ name: v, configMap: { name: c, items: [{ key: a, path: ../../x }] } }]') +
+        '---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: c }\ndata: { a: b }',
+      /volume with the path/,
+    ],
+    [web('x').replace(image, '--authfile=/etc/passwd'), /is no image reference/],
+    [web('x').replace(image, 'localhost/waybill-test-none:1'), /not on this host, and its imagePullPolicy is Never/],
+    ['apiVersion: batch/v1\nkind: Job\nmetadata: { name: j }', /runs Pods and Deployments/],
+    ['apiVersion: v1\nkind: Service\nmetadata: { name: j }', /nothing that runs/],
+  ];
+  for (const [yaml, pattern] of rows)
+    await assert.rejects(
+      target.apply(rendered(yaml, target), {}),
+      (error) => isWaybillError(error) && pattern.test(error.detail),
+      String(pattern),
+    );
+  assert.deepEqual(await target.running({}), []);
+  assert.deepEqual(await target.remove({}), []);
+});
+
+test('a probe that never passes ends with its answer; an abort leaves nothing', async (t) => {
+  const target = await useTarget(t);
+  if (!target) return;
+  const slow = await target.apply(rendered(web('x').replace('path: /,', 'path: /missing,'), target), {});
+  const outcome = await target.waitReady(slow, { timeoutMs: 2500 });
+  assert.ok(!outcome.ready);
+  assert.match(outcome.why, /container web runs but is not ready: GET \/missing answers with 404 \(waited 3 s\)/);
+  assert.deepEqual(await target.running({}), []);
+
+  const applied = await target.apply(rendered(web('x').replace('path: /,', 'path: /missing,'), target), {});
+  const controller = new AbortController();
+  const waiting = target.waitReady(applied, { timeoutMs: 60_000, signal: controller.signal });
+  setTimeout(() => controller.abort(), 700);
+  await assert.rejects(waiting, (error) => isWaybillError(error, 'CANCELLED'));
+  assert.deepEqual(await target.remove({}), []);
+});
+
+test('a fixed host port stays on loopback; the older release starts again when the newer fails', async (t) => {
+  const target = await useTarget(t);
+  if (!target) return;
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  server.close();
+  await once(server, 'close');
+  const fixed = (answer: string) =>
+    web(answer).replace('containerPort: 8080 }', `containerPort: 8080, hostPort: ${address.port}, hostIP: 0.0.0.0 }`);
+  const first = await target.waitReady(await target.apply(rendered(fixed('one'), target, 1), {}), { timeoutMs: 30_000 });
+  assert.ok(first.ready);
+  assert.equal(first.endpoints[0]?.url, `http://127.0.0.1:${address.port}`);
+  const { stdout } = await execa('podman', ['ps', '--format', '{{.Ports}}', '--filter', `pod=${first.endpoints[0]?.name.slice(4)}`]);
+  assert.ok(!stdout.includes('0.0.0.0:'), stdout);
+  const broken = await target.waitReady(await target.apply(rendered(fixed('two').replace('httpd -f', 'exit 1; httpd'), target, 2), {}), {
+    timeoutMs: 30_000,
+  });
+  assert.ok(!broken.ready);
+  assert.deepEqual(
+    (await target.running({})).map((entry) => entry.run),
+    [1],
+  );
+  const third = await target.waitReady(await target.apply(rendered(fixed('three'), target, 3), {}), { timeoutMs: 30_000 });
+  assert.ok(third.ready);
+  assert.equal((await third.endpoints[0]?.get('/'))?.body.toString(), 'three\n');
+});
+
+test('without podman the answer is plain', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'waybill-local-'));
+  try {
+    await using target = openLocalTarget({ environment: 'none', stateFolder: folder, env: { PATH: folder } });
+    const preflight = await target.preflight({});
+    assert.ok(!preflight.ok);
+    assert.match(preflight.reason, /needs podman \(4\.3 or newer\), which is not installed/);
+    await assert.rejects(target.running({}), (error) => error instanceof WaybillError && error.code === 'MISSING_PROGRAM');
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
