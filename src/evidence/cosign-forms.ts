@@ -1,12 +1,13 @@
 import { digestOf, hexOf, type Digest } from '../kernel/digest.ts';
-import { ociConfig, ociEmpty, ociIndex, ociManifest } from '../oci/media-types.ts';
+import type { AttachOptions } from '../oci/client-types.ts';
+import { ociConfig, ociManifest } from '../oci/media-types.ts';
 import { bundleMediaType, rawEnvelope, type Paper } from './bundle.ts';
 import type { SigningKey } from './keys.ts';
 import type { ImageSubject } from './subjects.ts';
 
-/** Something to push: blobs first, then the manifest, under `tag` if there is one (else by its digest). */
+/** Something to push: blobs first, then the manifest under `tag`. */
 export type Push = {
-  readonly tag?: string;
+  readonly tag: string;
   readonly manifest: { readonly mediaType: string; readonly digest: Digest; readonly content: string };
   readonly blobs: readonly { readonly digest: Digest; readonly content: string }[];
 };
@@ -65,52 +66,32 @@ function tagged(tag: string, layers: readonly Layer[]): Push {
     os: '',
     rootfs: { type: 'layers', diff_ids: layers.map((layer) => digestOf(layer.content)) },
   });
-  return { tag, ...push({ mediaType: ociConfig, content: config }, layers, {}) };
+  return push(tag, { mediaType: ociConfig, content: config }, layers);
 }
 
-/** A paper as an OCI 1.1 referrer of the image, the way cosign 3 writes its own. Pushed by digest. */
-export function referrer(
-  paper: Paper,
-  image: { readonly mediaType: string; readonly digest: Digest; readonly size: number },
-  created: Date,
-): Push {
-  const { mediaType, digest, size } = image;
-  return push({ mediaType: ociEmpty, content: '{}' }, [{ mediaType: bundleMediaType, content: paper.bundle }], {
+/** A paper as an OCI 1.1 referrer with the annotations of cosign 3: what `RegistryClient.attachReferrer` asks for. */
+export function referrerOf(paper: Pick<Paper, 'bundle' | 'predicateType'>, created: Date): AttachOptions {
+  return {
     artifactType: bundleMediaType,
-    subject: { mediaType, digest, size },
+    blob: Buffer.from(paper.bundle),
+    blobMediaType: bundleMediaType,
     annotations: {
       'dev.sigstore.bundle.content': 'dsse-envelope',
       'dev.sigstore.bundle.predicateType': paper.predicateType,
       'org.opencontainers.image.created': created.toISOString(),
     },
-  });
+  };
 }
 
-/** The tag under which a registry without the referrers API keeps an image's referrers (distribution-spec 1.1). */
-export function fallbackTag(image: Digest): string {
-  return `sha256-${hexOf(image)}`;
-}
-
-/** The referrers of an image as one index, for `fallbackTag`. Written whole by the one writer; whatever `others` had stays. */
-export function fallbackIndex(referrers: readonly Push[], others: readonly { readonly digest: string }[] = []): string {
-  const mine = referrers.map(({ manifest }) => {
-    const { artifactType, annotations } = JSON.parse(manifest.content) as { artifactType?: string; annotations?: object };
-    return { mediaType: manifest.mediaType, digest: manifest.digest, size: Buffer.byteLength(manifest.content), artifactType, annotations };
-  });
-  const known = new Set<string>(mine.map((descriptor) => descriptor.digest));
-  const manifests = [...others.filter((other) => !known.has(other.digest)), ...mine];
-  return JSON.stringify({ schemaVersion: 2, mediaType: ociIndex, manifests });
-}
-
-function push(config: Layer, layers: readonly Layer[], rest: object): Push {
+function push(tag: string, config: Layer, layers: readonly Layer[]): Push {
   const content = JSON.stringify({
     schemaVersion: 2,
     mediaType: ociManifest,
     config: descriptor(config),
     layers: layers.map(descriptor),
-    ...rest,
   });
   return {
+    tag,
     manifest: { mediaType: ociManifest, digest: digestOf(content), content },
     blobs: [config, ...layers].map((blob) => ({ digest: digestOf(blob.content), content: blob.content })),
   };

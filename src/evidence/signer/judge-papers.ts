@@ -79,7 +79,10 @@ function judgeReview(statement: Statement, source: SourceFacts): ReviewPredicate
 }
 
 /** The rules that hold for facts before they are signed, and for papers when they are read again. */
-export function requireReview(review: Pick<ReviewFacts, 'approvals' | 'authors' | 'method' | 'reviewedTree'>, tree: string): void {
+export function requireReview(
+  review: Pick<ReviewFacts, 'approvals' | 'authors' | 'method'> & { readonly reviewedTree: string },
+  tree: string,
+): void {
   const refuse = (what: string) => new WaybillError('VERDICT_REFUSED', what);
   if (review.approvals.length === 0) throw refuse('nobody approved the change');
   const own = review.approvals.find((approval) => review.authors.includes(approval.reviewer));
