@@ -51,6 +51,16 @@ export const errorTable = {
     fix: 'Merge what is to be deployed onto what runs, or ask for an explicit rollback.',
     status: 409,
   },
+  BUILD_FAILED: {
+    title: 'The image could not be built',
+    fix: 'Read the log of the image; the command that failed is its last line.',
+    status: 409,
+  },
+  DEPLOY_FAILED: {
+    title: 'The release did not become ready',
+    fix: 'Mend what the sentence above names, and merge the change; what ran before still runs.',
+    status: 409,
+  },
   UNREACHABLE: { title: 'The server does not answer', fix: 'Check the address, and that `waybill server` runs.', status: 502 },
   IMAGE_LAYER_INVALID: {
     title: 'The image cannot be built from this tree',
@@ -82,6 +92,7 @@ export const errorTable = {
     fix: 'Read what Git says above; check disk space and permissions of the repositories folder.',
     status: 500,
   },
+  BUSY: { title: 'The server is busy', fix: 'Try again in a moment.', status: 503 },
   NOT_MERGEABLE: { title: 'The change cannot be merged yet', fix: 'Remove what is named above and merge again.', status: 409 },
   PAPER_MALFORMED: {
     title: 'A paper cannot be read',
@@ -99,7 +110,7 @@ export const errorTable = {
     status: 422,
   },
   PAPER_KEY_EXPIRED: {
-    title: 'A paper is from outside its key\'s time of validity',
+    title: "A paper is from outside its key's time of validity",
     fix: 'Run the pipeline again, so that the present key signs.',
     status: 422,
   },

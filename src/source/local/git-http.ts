@@ -24,6 +24,8 @@ export type GitHttp = {
   readonly root: string;
   /** Pushes in progress by their one-time id. */
   readonly pushes: Map<string, Push>;
+  /** Programs of git that run for requests now. */
+  readonly running: Set<object>;
   /** WAYBILL_NODE, WAYBILL_HOOK_RELAY, WAYBILL_HOOK_SOCKET. */
   readonly hookEnvironment: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
@@ -31,6 +33,7 @@ export type GitHttp = {
 };
 
 const deadline = 60 * 60_000;
+const maxConversations = 64;
 const maxFetchBytes = 64 * 1024 * 1024;
 
 type Route = { readonly name: string; readonly rest: 'info/refs' | 'git-upload-pack' | 'git-receive-pack'; readonly service: string };
@@ -95,19 +98,20 @@ async function serve(parts: GitHttp, person: Person, request: IncomingMessage, r
   const protocol = request.headers['git-protocol'];
   if (typeof protocol === 'string' && /^version=[012]$/.test(protocol)) environment['GIT_PROTOCOL'] = protocol;
 
+  if (parts.running.size >= maxConversations) throw new WaybillError('BUSY', `${maxConversations} git conversations at once`);
+  parts.running.add(request);
   const push = randomBytes(32).toString('hex');
-  if (receiving) {
-    await ensureInstalled(repository.folder);
+  try {
+    if (receiving) await ensureInstalled(repository.folder);
     if (route.rest === 'git-receive-pack') {
       Object.assign(environment, parts.hookEnvironment, { WAYBILL_PUSH: push });
       parts.pushes.set(push, { repository, person: person.id });
     }
-  }
-  try {
     const { backend: program, signal, logger } = parts;
     await runCgi({ program, environment, request, response, maxBodyBytes, deadline, signal, logger });
   } finally {
     parts.pushes.delete(push);
+    parts.running.delete(request);
   }
 }
 

@@ -102,7 +102,17 @@ export async function openLocalSource(options: LocalSourceOptions): Promise<Loca
   const repositories = makeRepositories(store, git, options.folder, clock);
   const locks = new KeyedLock<number>();
   const requiredApprovals = options.requiredApprovals ?? 1;
-  const parts = { store, identity, git, clock, locks, numbers: new KeyedLock<'change'>(), repositories, requiredApprovals };
+  const parts = {
+    store,
+    identity,
+    git,
+    clock,
+    locks,
+    numbers: new KeyedLock<'change'>(),
+    repositories,
+    requiredApprovals,
+    signal: closing.signal,
+  };
   const db = store.as<SourceTables>();
 
   for (const repository of await repositories.list()) {
@@ -152,13 +162,25 @@ export async function openLocalSource(options: LocalSourceOptions): Promise<Loca
     WAYBILL_HOOK_RELAY: fileURLToPath(new URL('./hook.mjs', import.meta.url)),
     WAYBILL_HOOK_SOCKET: options.hookSocket,
   };
-  const http = { identity, repositories, git, backend, root: options.folder, pushes, hookEnvironment, signal: closing.signal, logger };
+  const running = new Set<object>();
+  const http = {
+    running,
+    identity,
+    repositories,
+    git,
+    backend,
+    root: options.folder,
+    pushes,
+    hookEnvironment,
+    signal: closing.signal,
+    logger,
+  };
   const requests = new Set<Promise<void>>();
   const place = async (name: string) => (await repositories.get(name)).folder;
 
   return {
     async [Symbol.asyncDispose]() {
-      closing.abort();
+      closing.abort(new WaybillError('CANCELLED', 'the server stops'));
       await hooks[Symbol.asyncDispose]();
       await Promise.all(requests);
     },

@@ -286,3 +286,21 @@ test('a merger who loses the role while the tests are asked merges nothing', asy
   await assert.rejects(source.merge(id, as('rob'), { testsPassed }), refuses('FORBIDDEN', /rob may not merge/));
   assert.equal(await source.tip('shop'), base);
 });
+
+test('closing the source ends a merge that waits for the tests, and nothing is merged', async () => {
+  await using t = await fixture();
+  const base = await t.begin();
+  const { source } = t.current;
+  const { id } = await proposed(t);
+  await source.approve(id, as('ria'));
+  const asked = Promise.withResolvers<void>();
+  const merging = source.merge(id, as('ria'), {
+    testsPassed() {
+      asked.resolve();
+      return new Promise(() => undefined);
+    },
+  });
+  await asked.promise;
+  await Promise.all([assert.rejects(merging, refuses('CANCELLED', /the server stops/)), source[Symbol.asyncDispose]()]);
+  assert.equal(await t.must(t.bare, 'ada', 'rev-parse', 'main'), base);
+});

@@ -31,6 +31,8 @@ export type Merging = {
   readonly clock: Clock;
   readonly locks: KeyedLock<number>;
   readonly requiredApprovals: number;
+  /** Ends the wait for the answer about the tests. */
+  readonly signal: AbortSignal;
 };
 
 const testsDeadline = 60_000;
@@ -56,7 +58,7 @@ export async function mergeChange(parts: Merging, id: ChangeId, actor: Actor, op
     throw new WaybillError('FORBIDDEN', `${actor.id} may not merge`, { fix: 'Ask a reviewer, or an administrator for the role.' });
   const { change, approvals, people } = await judge(parts, id);
   const version = newestVersion(change);
-  const tests = await answerOf(options, publicChange(change), version);
+  const tests = await answerOf(options, publicChange(change), version, parts.signal);
   if (!tests.ok)
     throw new WaybillError('NOT_MERGEABLE', oneLine(tests.reason), { fix: 'Wait for the stages, or push a version that passes.' });
 
@@ -139,8 +141,8 @@ async function judge(parts: Merging, id: ChangeId): Promise<{ change: StoredChan
   return { change, approvals, people };
 }
 
-async function answerOf(options: MergeOptions, change: Change, version: ChangeVersion) {
-  using deadline = withDeadline(undefined, testsDeadline, 'the answer whether the tests passed');
+async function answerOf(options: MergeOptions, change: Change, version: ChangeVersion, signal: AbortSignal) {
+  using deadline = withDeadline(signal, testsDeadline, 'the answer whether the tests passed');
   const { promise: late, reject } = Promise.withResolvers<never>();
   deadline.signal.addEventListener('abort', () => reject(deadline.signal.reason), { once: true });
   return Promise.race([options.testsPassed(change, version), late]);

@@ -179,9 +179,9 @@ test('titles cannot write on the terminal, and hostile names of hands are kept a
   await using t = await fixture();
   await t.begin();
   const dev = await t.workingCopy('dev');
-  await t.commit(dev, 'dev', 'a', '1', { MESSAGE: '\u001b[31mred\u0007 title', GIT_AUTHOR_NAME: "'; drop table change; --", GIT_AUTHOR_EMAIL: '$(id)' }); // prettier-ignore
+  await t.commit(dev, 'dev', 'a', '1', { MESSAGE: '\u001b[31mred\u0007 title', GIT_AUTHOR_NAME: "Bobby'; drop table change; -- x", GIT_AUTHOR_EMAIL: '$(id)' }); // prettier-ignore
   const { id } = await t.propose(dev, 'dev');
   const change = await t.current.source.getChange(id);
   assert.equal(change.title, '[31mred title');
-  assert.deepEqual(change.versions[0]?.hands.map(({ name, email }) => [name, email])[0], ["'; drop table change; --", '$(id)']);
+  assert.deepEqual(change.versions[0]?.hands.map(({ name, email }) => [name, email])[0], ["Bobby'; drop table change; -- x", '$(id)']);
 });
