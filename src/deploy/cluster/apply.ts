@@ -3,6 +3,7 @@ import type { Cluster, Options } from '../../kube/cluster.ts';
 import { podTemplatePath } from '../../kube/kinds.ts';
 import { numberAt, objectsAt, titleOf, type KubeObject } from '../../kube/object.ts';
 import type { Applied, ApplyOptions } from '../port.ts';
+import { withProtocols } from './ports.ts';
 import { pullSecretObject } from '../pull-secret.ts';
 
 export const fieldManager = 'waybill';
@@ -29,7 +30,7 @@ export async function applyObjects(
   const { signal } = options;
   const progress = options.onProgress ?? (() => {});
   const secret = options.pullSecret && pullSecretObject(options.pullSecret, namespace);
-  const ordered = [...(secret ? [secret] : []), ...objects]
+  const ordered = [...(secret ? [secret] : []), ...objects.map(withProtocols)]
     .map((object) => ({ object, rank: rank(object) }))
     .sort((a, b) => a.rank - b.rank);
   for (const { object } of ordered) await checkScope(cluster, namespace, object, { signal });

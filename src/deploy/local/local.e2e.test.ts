@@ -1,3 +1,4 @@
+/* oxlint-disable no-console */
 import assert from 'node:assert/strict';
 import { execa } from 'execa';
 import { once } from 'node:events';
@@ -17,24 +18,27 @@ import { openLocalTarget } from './target.ts';
 const image = `localhost/waybill-test-${process.pid}:1`;
 const env = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/root' };
 let missing: string | undefined;
+let folder = '';
 
 before(async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'waybill-busybox-'));
+  folder = await mkdtemp(join(tmpdir(), 'waybill-local-'));
+  const root = await mkdtemp(join(tmpdir(), 'waybill-busybox-'));
   try {
-    await mkdir(join(folder, 'bin'));
-    await cp('/bin/busybox', join(folder, 'bin/busybox'), { dereference: true });
-    for (const name of ['sh', 'httpd', 'sleep', 'cat', 'echo', 'mkdir', 'id', 'test']) await symlink('busybox', join(folder, 'bin', name));
-    const tar = execa('tar', ['-C', folder, '-c', '.'], { encoding: 'buffer' });
+    await mkdir(join(root, 'bin'));
+    await cp('/bin/busybox', join(root, 'bin/busybox'), { dereference: true });
+    for (const name of ['sh', 'httpd', 'sleep', 'cat', 'echo', 'mkdir', 'id', 'test']) await symlink('busybox', join(root, 'bin', name));
+    const tar = execa('tar', ['-C', root, '-c', '.'], { encoding: 'buffer' });
     await execa('podman', ['import', '-', image], { input: (await tar).stdout });
   } catch (error) {
     missing = `podman and a static busybox are needed: ${String(error).split('\n')[0] ?? ''}`;
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await rm(root, { recursive: true, force: true });
   }
 });
 
 after(async () => {
   if (missing === undefined) await execa('podman', ['rmi', '--force', image]);
+  await rm(folder, { recursive: true, force: true });
 });
 
 async function useTarget(t: TestContext): Promise<(Target & { folder: string; lines: string[] }) | undefined> {
@@ -43,13 +47,11 @@ async function useTarget(t: TestContext): Promise<(Target & { folder: string; li
     t.skip(missing);
     return undefined;
   }
-  const folder = await mkdtemp(join(tmpdir(), 'waybill-local-'));
   const environment = `test-${process.pid}-${Math.random().toString(36).slice(2, 7)}`;
   const target = openLocalTarget({ environment, stateFolder: folder, env });
   t.after(async () => {
     await target.remove({});
     await target[Symbol.asyncDispose]();
-    await rm(folder, { recursive: true, force: true });
   });
   const preflight = await target.preflight({});
   if (!preflight.ok) {
@@ -83,7 +85,7 @@ spec:
         - name: web
           image: ${image}
           imagePullPolicy: Never
-          command: [/bin/sh, -c, "mkdir /www; echo ${answer} > /www/index.html; httpd -f -p 8080 -h /www"]
+          command: [/bin/sh, -c, "mkdir /www; echo ${answer} > /www/index.html; trap 'exit 0' TERM; httpd -f -p 8080 -h /www & wait"]
           ports: [{ containerPort: 8080 }]
           readinessProbe: { httpGet: { path: /, port: 8080 } }
 ${more}`;
@@ -100,7 +102,7 @@ test('a Deployment runs as a pod on loopback; a newer release replaces it withou
   assert.match(endpoint?.url ?? '', /^http:\/\/127\.0\.0\.1:\d+$/);
   assert.equal((await endpoint?.get('/'))?.body.toString(), 'one\n');
   assert.equal((await endpoint?.get('/missing'))?.status, 404);
-  assert.ok(target.lines.some((line) => /^Service web is left out/.test(line)));
+  assert.ok(target.lines.some((line) => line.startsWith('Service web is left out')));
   assert.ok(target.lines.some((line) => /runs once instead of 2 times/.test(line)));
   const [running] = await target.running({ repository: 'shop' });
   assert.deepEqual(
@@ -164,7 +166,7 @@ spec:
     - name: web
       image: ${image}
       imagePullPolicy: Never
-      command: [/bin/sh, -c, "mkdir /www; echo $MODE $USER_NAME $PW $(cat /conf/etc/app.ini /keys/user /shared/hi) > /www/index.html; echo x > /conf/x; httpd -f -p 8080 -h /www"]
+      command: [/bin/sh, -c, "mkdir /www; echo $MODE $USER_NAME $PW $(cat /conf/etc/app.ini /keys/user /shared/hi) > /www/index.html; echo x > /conf/x; trap 'exit 0' TERM; httpd -f -p 8080 -h /www & wait"]
       envFrom: [{ configMapRef: { name: conf } }]
       env:
         - { name: PW, valueFrom: { secretKeyRef: { name: db, key: password } } }
@@ -172,7 +174,7 @@ spec:
         - { name: NONE, valueFrom: { secretKeyRef: { name: nothing, key: x, optional: true } } }
       volumeMounts: [{ name: conf, mountPath: /conf }, { name: keys, mountPath: /keys }, { name: shared, mountPath: /shared }]
       readinessProbe: { tcpSocket: { port: 8080 } }
-    - { name: side, image: ${image}, imagePullPolicy: Never, command: [/bin/sleep, "1000"], readinessProbe: { exec: { command: [/bin/test, -f, /bin/sh] } } }
+    - { name: side, image: ${image}, imagePullPolicy: Never, command: [/bin/sh, -c, "trap 'exit 0' TERM; sleep 1000 & wait"], readinessProbe: { exec: { command: [/bin/test, -f, /bin/sh] } } }
 `;
   const applied = await target.apply(rendered(yaml, target), {
     pullSecret: { registry: '127.0.0.1:1', username: 'u', password: new Secret('hunter3') },
@@ -201,7 +203,7 @@ test('what reaches out of its container, or is not known here, is refused', asyn
     [web('x', '          envFrom: [{ secretRef: { name: gone } }]'), /needs the Secret gone, which the manifests do not hold/],
     [
       web('x', '      volumes: [{ name: v, configMap: { name: c, items: [{ key: a, path: ../../x }] } }]') +
-        '---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: c }\ndata: { a: b }',
+        '\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: c }\ndata: { a: b }',
       /volume with the path/,
     ],
     [web('x').replace(image, '--authfile=/etc/passwd'), /is no image reference/],
@@ -252,7 +254,7 @@ test('a fixed host port stays on loopback; the older release starts again when t
   assert.equal(first.endpoints[0]?.url, `http://127.0.0.1:${address.port}`);
   const { stdout } = await execa('podman', ['ps', '--format', '{{.Ports}}', '--filter', `pod=${first.endpoints[0]?.name.slice(4)}`]);
   assert.ok(!stdout.includes('0.0.0.0:'), stdout);
-  const broken = await target.waitReady(await target.apply(rendered(fixed('two').replace('httpd -f', 'exit 1; httpd'), target, 2), {}), {
+  const broken = await target.waitReady(await target.apply(rendered(fixed('two').replace('httpd -f', 'exit 1; httpd -f'), target, 2), {}), {
     timeoutMs: 30_000,
   });
   assert.ok(!broken.ready);

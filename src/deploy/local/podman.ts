@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { WaybillError, isWaybillError, messageOf } from '../../kernel/error.ts';
 import { engine, type Engine } from './engine.ts';
 import { pauseImage, pauseTar } from './pause-image.ts';
@@ -27,15 +28,18 @@ export async function openPodman({ stateFolder, env, signal }: PodmanOptions): P
   const tar = await pauseTar(process.arch);
   if (tar !== undefined) await importPause(plain, tar, signal);
   const probe = tar === undefined ? undefined : pauseImage;
+  const file = join(stateFolder, 'containers.conf');
+  const configured = engine('podman', { ...env, CONTAINERS_CONF: file }, stateFolder);
   if (probe === undefined) return { engine: plain, details: [`podman ${version}`] };
+  const explained = `podman's own configuration started no pod here; ${file} does`;
+  if (existsSync(file) && (await starts(configured, probe, signal)))
+    return { engine: configured, details: [`podman ${version}`, explained] };
   try {
     await tryPod(plain, probe, signal);
     return { engine: plain, details: [`podman ${version}`] };
   } catch (first) {
     if (!isWaybillError(first, 'ENGINE_FAILED')) throw first;
-    const file = join(stateFolder, 'containers.conf');
     await writeFile(file, configuration(env), { mode: 0o600 });
-    const configured = engine('podman', { ...env, CONTAINERS_CONF: file }, stateFolder);
     try {
       await tryPod(configured, probe, signal);
     } catch (second) {
@@ -52,6 +56,16 @@ export async function openPodman({ stateFolder, env, signal }: PodmanOptions): P
       engine: configured,
       details: [`podman ${version}`, `podman's own configuration starts no pod here (${lastLine(first.detail)}); ${file} does`],
     };
+  }
+}
+
+async function starts(podman: Engine, image: string, signal: AbortSignal | undefined): Promise<boolean> {
+  try {
+    await tryPod(podman, image, signal);
+    return true;
+  } catch (error) {
+    if (isWaybillError(error, 'ENGINE_FAILED')) return false; // the host has changed: look again from the beginning
+    throw error;
   }
 }
 
@@ -94,7 +108,7 @@ async function importPause(podman: Engine, tar: Buffer, signal: AbortSignal | un
     await podman.run(['image', 'exists', pauseImage], { signal });
   } catch (error) {
     if (!isWaybillError(error, 'ENGINE_FAILED')) throw error;
-    await podman.run(['import', '--change', 'CMD ["/pause"]', '-', pauseImage], { signal, input: tar });
+    await podman.run(['import', '--change', 'CMD ["/pause"]', '--change', 'STOPSIGNAL SIGKILL', '-', pauseImage], { signal, input: tar });
   }
 }
 
@@ -114,15 +128,17 @@ async function tryPod(podman: Engine, image: string, signal: AbortSignal | undef
       signal,
     });
     if (!state.startsWith('running')) throw new WaybillError('ENGINE_FAILED', `podman kube play: the container is ${state.trim()}`);
+    // podman 4.3 takes seconds to remove a pod that it started a moment ago.
+    await sleep(700, undefined, signal ? { signal } : {});
   } finally {
-    await removePod(podman, name);
+    await removePod(podman, name, 0);
   }
 }
 
-/** Never cancelled: this is the cleaning up. */
-export async function removePod(podman: Engine, name: string): Promise<void> {
+/** Never cancelled: this is the cleaning up. @param graceSeconds between the polite signal and the end */
+export async function removePod(podman: Engine, name: string, graceSeconds: number): Promise<void> {
   try {
-    await podman.run(['pod', 'rm', '--force', '--ignore', '--time', '2', name]);
+    await podman.run(['pod', 'rm', '--force', '--ignore', '--time', String(graceSeconds), name]);
   } catch (error) {
     if (isWaybillError(error, 'ENGINE_FAILED') && /no such pod/.test(error.detail)) return;
     throw new WaybillError('ENGINE_FAILED', `the pod ${name} cannot be removed: ${messageOf(error)}`, { cause: error });

@@ -116,7 +116,7 @@ export function openLocalTarget({ environment, stateFolder, env }: LocalOptions)
     }
     for (const meta of metas.values())
       for (const old of await olderPods(engine, meta, ids, undefined)) {
-        await discard(engine, old.name);
+        await discard(engine, old.name, 10);
         options.onProgress?.(`${meta.workload}: ${old.name}, which ran before, is removed`);
       }
     return { ready: true, endpoints: [...metas].flatMap(([id, meta]) => localEndpoints(id, meta)) };
@@ -126,7 +126,7 @@ export function openLocalTarget({ environment, stateFolder, env }: LocalOptions)
   async function undo(engine: Engine, ids: readonly string[]): Promise<void> {
     for (const id of ids) {
       const stopped = await stoppedFor(id);
-      await discard(engine, id);
+      await discard(engine, id, 1);
       if (stopped.length > 0) await engine.run(['pod', 'start', ...stopped]);
     }
   }
@@ -140,8 +140,8 @@ export function openLocalTarget({ environment, stateFolder, env }: LocalOptions)
     }
   }
 
-  async function discard(engine: Engine, id: string): Promise<void> {
-    await removePod(engine, id);
+  async function discard(engine: Engine, id: string, graceSeconds: number): Promise<void> {
+    await removePod(engine, id, graceSeconds);
     await rm(join(podsFolder, id), { recursive: true, force: true });
   }
 
@@ -188,7 +188,7 @@ export function openLocalTarget({ environment, stateFolder, env }: LocalOptions)
       const removed: string[] = [];
       for (const pod of await listPods(engine, environment, { signal })) {
         if (repository !== undefined && pod.labels[repositoryAnnotation] !== repository) continue;
-        await discard(engine, pod.name);
+        await discard(engine, pod.name, 10);
         removed.push(pod.labels[workloadLabel] ?? pod.name);
       }
       return removed;

@@ -155,6 +155,8 @@ function translatePod(object: KubeObject, values: Values, place: Place, notes: s
         [runAnnotation]: annotations[runAnnotation] ?? '',
         [commitAnnotation]: annotations[commitAnnotation] ?? '',
       },
+      // podman 4.3 fails to remove an init container of the type `once` when it has ended too soon.
+      annotations: { 'io.podman.annotations.init.container.type': 'always' },
     },
     spec: {
       restartPolicy: stays ? 'Always' : (textAt(spec, 'restartPolicy') ?? 'Always'),
