@@ -3,7 +3,12 @@ import { test } from 'node:test';
 import { admitFile, type AdmitFileContext } from './admit-file.ts';
 import { goodImage, known, now, policies, policy } from './test-kit.ts';
 
-const context: AdmitFileContext = { policies: policies({ namespaces: { dev: policy({ mode: 'warn' }) } }), source: known(), now, namespace: 'prod' };
+const context: AdmitFileContext = {
+  policies: policies({ namespaces: { dev: policy({ mode: 'warn' }) } }),
+  source: known(),
+  now,
+  namespace: 'prod',
+};
 const admit = (text: string) => admitFile(text, 'deploy/shop.yaml', context);
 
 test('each document has a verdict of its own, with file and line', async () => {
@@ -39,13 +44,24 @@ spec: { containers: [{ name: x, image: nginx }] }
       ['deploy/shop.yaml:20', 'Pod p in namespace dev', 'warn', 'deploy/shop.yaml:23'],
     ],
   );
-  assert.match(verdicts[1]?.text ?? '', /^Waybill denies Deployment shop in namespace prod \(deploy\/shop\.yaml:6\): .*container "sidecar"/);
+  assert.match(
+    verdicts[1]?.text ?? '',
+    /^Waybill denies Deployment shop in namespace prod \(deploy\/shop\.yaml:6\): .*container "sidecar"/,
+  );
 });
 
 test('JSON is read too, and a List is judged item by item, each in its own namespace', async () => {
-  const item = (namespace: string) => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p', namespace }, spec: { containers: [{ image: 'nginx' }] } });
+  const item = (namespace: string) => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'p', namespace },
+    spec: { containers: [{ image: 'nginx' }] },
+  });
   const list = { apiVersion: 'v1', kind: 'List', metadata: { namespace: 'kube-system' }, items: [item('prod'), item('dev')] };
-  assert.deepEqual((await admit(JSON.stringify(list, null, 2))).map((one) => one.verdict.decision), ['deny', 'warn']);
+  assert.deepEqual(
+    (await admit(JSON.stringify(list, null, 2))).map((one) => one.verdict.decision),
+    ['deny', 'warn'],
+  );
 });
 
 test('anchors and merge keys are followed', async () => {
@@ -71,7 +87,10 @@ const refused: [string, string][] = [
   ['text', 'hello'],
   ['a list', '- apiVersion: v1'],
   ['no kind', 'apiVersion: v1\nspec: {}'],
-  ['an alias bomb', `a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n${pod}`],
+  [
+    'an alias bomb',
+    `a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n${pod}`,
+  ],
   ['deep nesting', '['.repeat(20_000)],
   ['nine megabytes', '#'.repeat(9 * 1024 * 1024)],
 ];

@@ -7,7 +7,10 @@ const spec = {
   containers: [{ name: 'a', image: `${goodImage}` }],
   initContainers: [{ name: 'b', image: 'two' }],
   ephemeralContainers: [{ name: 'c', image: 'three' }],
-  volumes: [{ name: 'd', image: { reference: 'four' } }, { name: 'e', emptyDir: {} }],
+  volumes: [
+    { name: 'd', image: { reference: 'four' } },
+    { name: 'e', emptyDir: {} },
+  ],
 };
 const places = ['containers[0].image', 'initContainers[0].image', 'ephemeralContainers[0].image', 'volumes[0].image.reference'];
 const template = { spec: { template: { spec } } };
@@ -40,8 +43,14 @@ function read(object: object, workloads: readonly CustomWorkload[] = custom) {
 for (const [apiVersion, kind, body, at] of kinds) {
   test(`every image of ${apiVersion} ${kind} is found`, () => {
     const images = read({ apiVersion, kind, ...body });
-    assert.deepEqual(images.uses.map((use) => use.at), places.map((place) => `${at}.${place}`));
-    assert.deepEqual(images.uses.map((use) => use.container), ['a', 'b', 'c', 'd']);
+    assert.deepEqual(
+      images.uses.map((use) => use.at),
+      places.map((place) => `${at}.${place}`),
+    );
+    assert.deepEqual(
+      images.uses.map((use) => use.container),
+      ['a', 'b', 'c', 'd'],
+    );
     assert.deepEqual([images.kind, images.problems], ['workload', []]);
   });
 }
@@ -60,8 +69,13 @@ test('custom resources are read by their paths', () => {
 
 test('a kind nobody named is not judged, but what looks like a container is told', () => {
   const unread = (object: object) => read(object, []).unread.map((place) => place.at);
-  assert.deepEqual(unread({ apiVersion: 'argoproj.io/v1alpha1', kind: 'Rollout', spec: { template: { spec: { containers: [{ image: 'x' }] } } } }), ['spec.template.spec.containers[0].image']);
-  assert.deepEqual(unread({ apiVersion: 'argoproj.io/v1alpha1', kind: 'Workflow', spec: { templates: [{ container: { image: 'x' } }] } }), ['spec.templates[0].container.image']);
+  assert.deepEqual(
+    unread({ apiVersion: 'argoproj.io/v1alpha1', kind: 'Rollout', spec: { template: { spec: { containers: [{ image: 'x' }] } } } }),
+    ['spec.template.spec.containers[0].image'],
+  );
+  assert.deepEqual(unread({ apiVersion: 'argoproj.io/v1alpha1', kind: 'Workflow', spec: { templates: [{ container: { image: 'x' } }] } }), [
+    'spec.templates[0].container.image',
+  ]);
   assert.deepEqual(unread({ apiVersion: 'v1', kind: 'ConfigMap', data: { image: 'x' } }), []);
   assert.deepEqual(unread({ apiVersion: 'apps/v1', kind: 'ControllerRevision', data: { spec: { template: { spec } } } }), []);
 });
@@ -103,5 +117,8 @@ for (const [name, podSpec] of broken) {
 }
 
 test('null lists are absent ones, as Go writes them', () => {
-  assert.deepEqual(read({ apiVersion: 'v1', kind: 'Pod', spec: { containers: [{ image: 'x' }], initContainers: null, volumes: null } }).problems, []);
+  assert.deepEqual(
+    read({ apiVersion: 'v1', kind: 'Pod', spec: { containers: [{ image: 'x' }], initContainers: null, volumes: null } }).problems,
+    [],
+  );
 });

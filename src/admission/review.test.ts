@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { isWaybillError } from '../kernel/error.ts';
 import { reviewAdmission, type ReviewContext } from './review.ts';
 import { bad, entry, good, goodImage, host, known, now, other, otherImage, pod, policies, policy, review, snapshot } from './test-kit.ts';
 
-const context: ReviewContext = { policies: policies({ namespaces: { dev: policy({ mode: 'warn' }), watched: policy({ mode: 'audit' }) } }), source: known(), now };
+const context: ReviewContext = {
+  policies: policies({ namespaces: { dev: policy({ mode: 'warn' }), watched: policy({ mode: 'audit' }) } }),
+  source: known(),
+  now,
+};
 const badImage = `${host}/shop/shop@${bad}`;
 
 async function ask(object: unknown, change: object = {}, given: Partial<ReviewContext> = {}) {
@@ -17,7 +21,11 @@ test('an image with papers is admitted, under the uid of the request', async () 
   assert.deepEqual(answer, {
     apiVersion: 'admission.k8s.io/v1',
     kind: 'AdmissionReview',
-    response: { uid: '705ab4f5-6393-11e8-b7cc-42010a800002', allowed: true, auditAnnotations: { decision: 'allow', scope: 'judged', digests: good } },
+    response: {
+      uid: '705ab4f5-6393-11e8-b7cc-42010a800002',
+      allowed: true,
+      auditAnnotations: { decision: 'allow', scope: 'judged', digests: good },
+    },
   });
   assert.deepEqual([record.user, record.namespace, record.name, record.digests], ['eve', 'prod', 'shop', [good]]);
 });
@@ -25,14 +33,18 @@ test('an image with papers is admitted, under the uid of the request', async () 
 test('a refusal is one paragraph with container, image, rule and the command that helps', async () => {
   const { response } = (await ask(pod(badImage))).answer;
   assert.deepEqual([response.allowed, response.status?.code, response.status?.reason], [false, 403, 'Forbidden']);
-  for (const part of [/Pod shop in namespace prod/, /container "web"/, /nobody|no papers/, /\[papers\]/, /`waybill trace sha256:/]) assert.match(response.status?.message ?? '', part);
+  for (const part of [/Pod shop in namespace prod/, /container "web"/, /nobody|no papers/, /\[papers\]/, /`waybill trace sha256:/])
+    assert.match(response.status?.message ?? '', part);
   assert.doesNotMatch(response.status?.message ?? '', /\n/);
 });
 
 test('a refused pod names its Deployment', async () => {
   const metadata = {
     labels: { 'pod-template-hash': '7d9f' },
-    ownerReferences: [{ kind: 'Node', name: 'x' }, { kind: 'ReplicaSet', name: 'shop-7d9f', controller: true }],
+    ownerReferences: [
+      { kind: 'Node', name: 'x' },
+      { kind: 'ReplicaSet', name: 'shop-7d9f', controller: true },
+    ],
   };
   const { answer } = await ask(pod('nginx', metadata));
   assert.match(answer.response.status?.message ?? '', /made by ReplicaSet shop-7d9f of Deployment shop\)/);
@@ -74,7 +86,10 @@ const hostile: [string, unknown][] = [
 ];
 for (const [name, image] of hostile) {
   test(`hostile image is denied: ${name}`, async () => {
-    for (const object of [pod(image), { apiVersion: 'v1', kind: 'Pod', spec: { containers: [{ image: goodImage }], volumes: [{ image: { reference: image } }] } }]) {
+    for (const object of [
+      pod(image),
+      { apiVersion: 'v1', kind: 'Pod', spec: { containers: [{ image: goodImage }], volumes: [{ image: { reference: image } }] } },
+    ]) {
       const { answer } = await ask(object);
       assert.equal(answer.response.allowed, false);
       assert.ok((answer.response.status?.message ?? '').length < 4_100);
@@ -87,7 +102,8 @@ test('tag and digest together are pulled by the digest, and are admitted', async
 });
 
 test('of a key that stands twice the last value is judged, as the API server reads it', async () => {
-  const twice = (a: string, b: string): unknown => JSON.parse(`{"apiVersion":"v1","kind":"Pod","spec":{"containers":[{"image":"${a}","image":"${b}"}]}}`);
+  const twice = (a: string, b: string): unknown =>
+    JSON.parse(`{"apiVersion":"v1","kind":"Pod","spec":{"containers":[{"image":"${a}","image":"${b}"}]}}`);
   assert.equal((await ask(twice(goodImage, badImage))).answer.response.allowed, false);
   assert.equal((await ask(twice(badImage, goodImage))).answer.response.allowed, true);
 });
@@ -120,7 +136,8 @@ test('an old snapshot warns, no snapshot denies', async () => {
   const old = (await ask(pod(), {}, { source: known(snapshot(), late), now: late })).answer.response;
   assert.equal(old.allowed, true);
   assert.match(old.warnings?.[0] ?? '', /should have been replaced/);
-  const none = (await ask(pod(), {}, { source: { knowledge: async () => (await import('./snapshot-index.ts')).noKnowledge } })).answer.response;
+  const none = (await ask(pod(), {}, { source: { knowledge: async () => (await import('./snapshot-index.ts')).noKnowledge } })).answer
+    .response;
   assert.equal(none.allowed, false);
   assert.match(none.status?.message ?? '', /never had a signed snapshot/);
 });
@@ -139,9 +156,19 @@ test('an update that changes no image is not judged anew', async () => {
 const changes: [string, object, object, boolean][] = [
   ['another image', pod(badImage), pod(), false],
   ['a container more', two(goodImage, badImage), pod(), false],
-  ['an ephemeral container more', { ...pod(), spec: { containers: [{ image: goodImage }], ephemeralContainers: [{ image: badImage }] } }, pod(), false],
+  [
+    'an ephemeral container more',
+    { ...pod(), spec: { containers: [{ image: goodImage }], ephemeralContainers: [{ image: badImage }] } },
+    pod(),
+    false,
+  ],
   ['images that change places', two(badImage, goodImage), two(goodImage, badImage), false],
-  ['a good ephemeral container in a pod whose image became bad', { ...pod(), spec: { containers: [{ image: badImage }], ephemeralContainers: [{ image: goodImage }] } }, pod(badImage), true],
+  [
+    'a good ephemeral container in a pod whose image became bad',
+    { ...pod(), spec: { containers: [{ image: badImage }], ephemeralContainers: [{ image: goodImage }] } },
+    pod(badImage),
+    true,
+  ],
   ['a container fewer', pod(), two(goodImage, badImage), true],
   ['no old object', pod(badImage), {}, false],
   ['an old object that cannot be read', pod(42), pod(42), false],
@@ -187,12 +214,21 @@ for (const nothing of [null, undefined, 3, 'x', [], {}, { request: {} }, { reque
 }
 
 test('a hundred thousand containers and deep nesting end in a short answer', async () => {
-  const many = { apiVersion: 'v1', kind: 'Pod', spec: { containers: Array.from({ length: 100_000 }, (_, n) => ({ name: `c${n}`, image: `evil.example/x${n}` })) } };
+  const many = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    spec: { containers: Array.from({ length: 100_000 }, (_, n) => ({ name: `c${n}`, image: `evil.example/x${n}` })) },
+  };
   const { answer } = await ask(many);
   assert.equal(answer.response.allowed, false);
   assert.ok(JSON.stringify(answer).length < 10_000);
   const deep = JSON.parse(`${'{"containers":['.repeat(100_000)}${']}'.repeat(100_000)}`) as unknown;
-  for (const object of [pod(deep), { apiVersion: 'v1', kind: 'Pod', spec: deep }, { apiVersion: 'x.example/v1', kind: 'X', spec: deep }, { apiVersion: 'v1', kind: 'PodList', items: [deep] }]) {
+  for (const object of [
+    pod(deep),
+    { apiVersion: 'v1', kind: 'Pod', spec: deep },
+    { apiVersion: 'x.example/v1', kind: 'X', spec: deep },
+    { apiVersion: 'v1', kind: 'PodList', items: [deep] },
+  ]) {
     assert.ok((await ask(object, { operation: 'UPDATE', oldObject: object })).answer.response.uid);
   }
 });
@@ -200,10 +236,26 @@ test('a hundred thousand containers and deep nesting end in a short answer', asy
 // Texts that are likely to meet in objects, so that arbitrary JSON comes near to real ones.
 const imageText = fc.oneof(fc.constantFrom(goodImage, otherImage, badImage, `${goodImage} `, 'nginx', `${host}/shop/shop:1`), fc.string());
 const anything = fc.oneof(fc.jsonValue(), imageText);
-const container = fc.oneof({ weight: 4, arbitrary: fc.record({ name: fc.string(), image: imageText }) }, { weight: 1, arbitrary: fc.dictionary(fc.constantFrom('image', 'name', '__proto__'), anything) });
+const container = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ name: fc.string(), image: imageText }) },
+  { weight: 1, arbitrary: fc.dictionary(fc.constantFrom('image', 'name', '__proto__'), anything) },
+);
 const list = fc.oneof({ weight: 4, arbitrary: fc.array(container, { maxLength: 3 }) }, { weight: 1, arbitrary: anything });
-const podSpec = fc.record({ containers: list, initContainers: list, ephemeralContainers: list, volumes: fc.array(fc.record({ image: fc.record({ reference: imageText }) })) }, { requiredKeys: [] });
-const path = fc.constantFrom(['spec'], ['template', 'spec'], ['spec', 'template', 'spec'], ['spec', 'jobTemplate', 'spec', 'template', 'spec']);
+const podSpec = fc.record(
+  {
+    containers: list,
+    initContainers: list,
+    ephemeralContainers: list,
+    volumes: fc.array(fc.record({ image: fc.record({ reference: imageText }) })),
+  },
+  { requiredKeys: [] },
+);
+const path = fc.constantFrom(
+  ['spec'],
+  ['template', 'spec'],
+  ['spec', 'template', 'spec'],
+  ['spec', 'jobTemplate', 'spec', 'template', 'spec'],
+);
 const kind = fc.record({
   group: fc.constantFrom('', 'apps', 'batch', 'x.example'),
   version: fc.constantFrom('v1', 'v2'),
@@ -228,7 +280,10 @@ test('no object of a known shape is allowed with an image that has no papers, an
       const { answer, record } = await ask(object, { kind, operation, oldObject });
       if (!answer.response.allowed || record.scope !== 'judged' || record.verdict.decision !== 'allow') return;
       const old = new Set(operation === 'UPDATE' ? imagesIn(oldObject) : []);
-      assert.deepEqual(imagesIn(object).filter((image) => !fine.has(image) && !old.has(image)), []);
+      assert.deepEqual(
+        imagesIn(object).filter((image) => !fine.has(image) && !old.has(image)),
+        [],
+      );
     }),
     { numRuns: 5_000 },
   );
@@ -247,18 +302,32 @@ test('no arbitrary JSON makes it throw anything but INVALID_INPUT, or is admitte
 
 test('an image that passes in one text passes in no neighbouring text', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.nat(goodImage.length), fc.string({ minLength: 1, maxLength: 3, unit: 'binary' }), fc.nat(2), async (at, text, cut) => {
-      const image = goodImage.slice(0, at) + text + goodImage.slice(at + cut);
-      // A tag before the digest is the one change that may pass.
-      if (image === goodImage || /^registry\.example:5000\/shop\/shop:[A-Za-z0-9_][A-Za-z0-9._-]*@/.test(image)) return;
-      assert.equal((await ask(pod(image))).answer.response.allowed, false, image);
-    }),
+    fc.asyncProperty(
+      fc.nat(goodImage.length),
+      fc.string({ minLength: 1, maxLength: 3, unit: 'binary' }),
+      fc.nat(2),
+      async (at, text, cut) => {
+        const image = goodImage.slice(0, at) + text + goodImage.slice(at + cut);
+        // A tag before the digest is the one change that may pass.
+        if (image === goodImage || /^registry\.example:5000\/shop\/shop:[A-Za-z0-9_][A-Za-z0-9._-]*@/.test(image)) return;
+        assert.equal((await ask(pod(image))).answer.response.allowed, false, image);
+      },
+    ),
     { numRuns: 3_000 },
   );
 });
 
 function two(first: string, second: string): object {
-  return { apiVersion: 'v1', kind: 'Pod', spec: { containers: [{ name: 'a', image: first }, { name: 'b', image: second }] } };
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    spec: {
+      containers: [
+        { name: 'a', image: first },
+        { name: 'b', image: second },
+      ],
+    },
+  };
 }
 
 function template(first: string, second: string): object {

@@ -17,7 +17,9 @@ type Policy = {
 
 const environment = new Environment({ unlistedVariablesAreDyn: true });
 environment.registerFunction('list.join(string): string', (list: unknown[], by: string) => list.join(by));
-const all = validatingAdmissionPolicies(policies({ namespaces: { dev: policy({ mode: 'warn', registry: ['dev.example/team'] }), tried: policy({ mode: 'audit' }) } })) as Policy[];
+const all = validatingAdmissionPolicies(
+  policies({ namespaces: { dev: policy({ mode: 'warn', registry: ['dev.example/team'] }), tried: policy({ mode: 'audit' }) } }),
+) as Policy[];
 
 /** What the API server does: conditions first, variables when they are asked for. */
 function evaluate(name: string, object: object, oldObject: object | null = null, namespace = 'prod'): 'skipped' | 'allowed' | string {
@@ -31,7 +33,8 @@ function evaluate(name: string, object: object, oldObject: object | null = null,
     variables[name] = environment.evaluate(expression, { ...given, variables });
   }
   for (const { expression, messageExpression } of found.spec.validations) {
-    if (environment.evaluate(expression, { ...given, variables }) !== true) return String(environment.evaluate(messageExpression, { ...given, variables }));
+    if (environment.evaluate(expression, { ...given, variables }) !== true)
+      return String(environment.evaluate(messageExpression, { ...given, variables }));
   }
   return 'allowed';
 }
@@ -44,9 +47,13 @@ const allowed: [string, object][] = [
   ['a Deployment', { kind: 'Deployment', spec: template(goodImage) }],
   ['a CronJob', { kind: 'CronJob', spec: { jobTemplate: { spec: template(goodImage) } } }],
   ['a PodTemplate', { kind: 'PodTemplate', ...template(goodImage) }],
-  ['an image volume', { kind: 'Pod', spec: { containers: [{ image: goodImage }], volumes: [{ emptyDir: {} }, { image: { reference: goodImage } }] } }],
+  [
+    'an image volume',
+    { kind: 'Pod', spec: { containers: [{ image: goodImage }], volumes: [{ emptyDir: {} }, { image: { reference: goodImage } }] } },
+  ],
 ];
-for (const [name, object] of allowed) test(`compiled rule allows ${name}`, () => assert.equal(evaluate('waybill-images', object), 'allowed'));
+for (const [name, object] of allowed)
+  test(`compiled rule allows ${name}`, () => assert.equal(evaluate('waybill-images', object), 'allowed'));
 
 const denied: [string, object][] = [
   ['a tag', pod(`${host}/shop/shop:1`)],
@@ -65,7 +72,8 @@ const denied: [string, object][] = [
   ['a bad PodTemplate', { kind: 'PodTemplate', ...template('x') }],
 ];
 for (const [name, object] of denied) {
-  test(`compiled rule denies ${name}`, () => assert.match(evaluate('waybill-images', object), /^Waybill denies it: each image must come from registry\.example:5000/));
+  test(`compiled rule denies ${name}`, () =>
+    assert.match(evaluate('waybill-images', object), /^Waybill denies it: each image must come from registry\.example:5000/));
 }
 
 test('an update that changes no image passes, one that does is judged', () => {

@@ -10,7 +10,8 @@ const own = { ownNamespace: 'waybill-system' };
 test('approvals are one where none are named', () => assert.equal(parseEvidencePolicy(good).require.review.approvals, 1));
 
 for (const registry of ['r.example', 'localhost', 'registry:5000', 'r.example/team', 'r.example:5000/team/shop', '127.0.0.1:5000']) {
-  test(`registry ${registry} is taken`, () => assert.deepEqual(parseEvidencePolicy({ ...good, registry: [registry] }).registry, [registry]));
+  test(`registry ${registry} is taken`, () =>
+    assert.deepEqual(parseEvidencePolicy({ ...good, registry: [registry] }).registry, [registry]));
 }
 
 const refused: [string, object, RegExp][] = [
@@ -27,10 +28,15 @@ const refused: [string, object, RegExp][] = [
   ['no provenance decision', { ...good, require: { review: {}, tests: 'all' } }, /provenance/],
 ];
 for (const [name, policy, says] of refused) {
-  test(`${name} is refused`, () => assert.throws(() => parseEvidencePolicy(policy), (error) => isWaybillError(error, 'INVALID_INPUT') && says.test(error.detail)));
+  test(`${name} is refused`, () =>
+    assert.throws(
+      () => parseEvidencePolicy(policy),
+      (error) => isWaybillError(error, 'INVALID_INPUT') && says.test(error.detail),
+    ));
 }
 
-test('a policy that asks for nothing may watch', () => assert.equal(parseEvidencePolicy({ ...good, mode: 'audit', require: nothing }).mode, 'audit'));
+test('a policy that asks for nothing may watch', () =>
+  assert.equal(parseEvidencePolicy({ ...good, mode: 'audit', require: nothing }).mode, 'audit'));
 
 test('the gate’s own namespace is always exempt', () => {
   assert.deepEqual(parsePolicySet({ default: good }, own).exemptNamespaces, ['kube-system', 'waybill-system']);
@@ -47,6 +53,13 @@ test('a policy is found by the exact name, and by own properties only', () => {
     const policy = policyFor(set, namespace);
     return policy === 'exempt' ? policy : policy.mode;
   };
-  assert.deepEqual(['dev', 'prod', 'constructor', 'hasownproperty', 'kube-system', 'kube-system2'].map(modeOf), ['warn', 'enforce', 'enforce', 'enforce', 'exempt', 'enforce']);
+  assert.deepEqual(['dev', 'prod', 'constructor', 'hasownproperty', 'kube-system', 'kube-system2'].map(modeOf), [
+    'warn',
+    'enforce',
+    'enforce',
+    'enforce',
+    'exempt',
+    'enforce',
+  ]);
   assert.equal(modeOf(), 'enforce');
 });

@@ -10,7 +10,11 @@ import { renderVerdict, renderWarning } from './render.ts';
 
 const now = new Date('2026-11-22T12:00:00Z');
 const digest = digestOf('shop');
-const base = { registry: ['r.example', 'other.example:5000/team'], mode: 'enforce', require: { review: { approvals: 1 }, tests: 'all', provenance: true } };
+const base = {
+  registry: ['r.example', 'other.example:5000/team'],
+  mode: 'enforce',
+  require: { review: { approvals: 1 }, tests: 'all', provenance: true },
+};
 const image: SnapshotImage = {
   digest,
   repository: 'shop/shop',
@@ -33,13 +37,38 @@ function knows(images: readonly SnapshotImage[], more: Partial<Knowledge> = {}):
   return { images: () => images, revoked: () => undefined, ...more };
 }
 
-type Case = { name: string; use?: ImageUse; images?: SnapshotImage[]; policy?: object; more?: Partial<Knowledge>; decision: string; rules: string[]; says?: RegExp };
+type Case = {
+  name: string;
+  use?: ImageUse;
+  images?: SnapshotImage[];
+  policy?: object;
+  more?: Partial<Knowledge>;
+  decision: string;
+  rules: string[];
+  says?: RegExp;
+};
 
 const cases: Case[] = [
   { name: 'everything is there', decision: 'allow', rules: [] },
-  { name: 'another registry', use: use({ ...reference, registry: 'evil.example' }), decision: 'deny', rules: ['registry'], says: /allowed: r\.example/ },
-  { name: 'a host that begins like the allowed one', use: use({ ...reference, registry: 'r.example.evil.com' }), decision: 'deny', rules: ['registry'] },
-  { name: 'the allowed host on another port', use: use({ ...reference, registry: 'r.example:5000' }), decision: 'deny', rules: ['registry'] },
+  {
+    name: 'another registry',
+    use: use({ ...reference, registry: 'evil.example' }),
+    decision: 'deny',
+    rules: ['registry'],
+    says: /allowed: r\.example/,
+  },
+  {
+    name: 'a host that begins like the allowed one',
+    use: use({ ...reference, registry: 'r.example.evil.com' }),
+    decision: 'deny',
+    rules: ['registry'],
+  },
+  {
+    name: 'the allowed host on another port',
+    use: use({ ...reference, registry: 'r.example:5000' }),
+    decision: 'deny',
+    rules: ['registry'],
+  },
   {
     name: 'inside an allowed prefix',
     use: use({ registry: 'other.example:5000', repository: 'team/shop', digest }),
@@ -54,51 +83,163 @@ const cases: Case[] = [
     decision: 'deny',
     rules: ['registry'],
   },
-  { name: 'a tag without a digest', use: use({ ...untagged, tag: '1.2' }), decision: 'deny', rules: ['digest'], says: /the tag `1\.2` can be moved/ },
+  {
+    name: 'a tag without a digest',
+    use: use({ ...untagged, tag: '1.2' }),
+    decision: 'deny',
+    rules: ['digest'],
+    says: /the tag `1\.2` can be moved/,
+  },
   { name: 'neither tag nor digest', use: use(untagged), decision: 'deny', rules: ['digest'], says: /latest/ },
   { name: 'tag and digest', use: use({ ...reference, tag: '1.2' }), decision: 'allow', rules: [] },
   { name: 'a text that is no reference', use: { at: 'x', text: 'A B', problem: 'it is none.' }, decision: 'deny', rules: ['reference'] },
   { name: 'no papers', images: [], decision: 'deny', rules: ['papers'], says: /waybill trace sha256:/ },
-  { name: 'papers of another repository', images: [{ ...image, repository: 'shop/other' }], decision: 'deny', rules: ['papers'], says: /shop\/other, not for shop\/shop/ },
-  { name: 'a knowledge that answers with another digest', images: [{ ...image, digest: digestOf('x') }], decision: 'deny', rules: ['papers'] },
-  { name: 'no snapshot ever', images: [], more: { absent: 'the gate has never had one.' }, decision: 'deny', rules: ['papers'], says: /never had/ },
-  { name: 'an outage', images: [], more: { lookupFailure: 'The last look failed.' }, decision: 'deny', rules: ['papers'], says: /look failed/ },
+  {
+    name: 'papers of another repository',
+    images: [{ ...image, repository: 'shop/other' }],
+    decision: 'deny',
+    rules: ['papers'],
+    says: /shop\/other, not for shop\/shop/,
+  },
+  {
+    name: 'a knowledge that answers with another digest',
+    images: [{ ...image, digest: digestOf('x') }],
+    decision: 'deny',
+    rules: ['papers'],
+  },
+  {
+    name: 'no snapshot ever',
+    images: [],
+    more: { absent: 'the gate has never had one.' },
+    decision: 'deny',
+    rules: ['papers'],
+    says: /never had/,
+  },
+  {
+    name: 'an outage',
+    images: [],
+    more: { lookupFailure: 'The last look failed.' },
+    decision: 'deny',
+    rules: ['papers'],
+    says: /look failed/,
+  },
   { name: 'empty papers', images: [{ ...unreviewed, tests: [], provenance: false }], decision: 'deny', rules: ['papers'], says: /empty/ },
   { name: 'expired', images: [{ ...image, validUntil: '2026-11-22T12:00:00Z' }], decision: 'deny', rules: ['validity'] },
   { name: 'a date that is none', images: [{ ...image, validUntil: 'for ever' }], decision: 'deny', rules: ['validity'] },
   { name: 'revoked', more: { revoked: () => 'CVE-2026-1' }, decision: 'deny', rules: ['revoked'], says: /CVE-2026-1/ },
   { name: 'not reviewed', images: [unreviewed], decision: 'deny', rules: ['review'], says: /waybill run show 12/ },
-  { name: 'one person twice', images: [{ ...image, review: { change: 3, method: 'identical', approvals: ['ada', 'Ada ', ''] } }], policy: { require: { ...base.require, review: { approvals: 2 } } }, decision: 'deny', rules: ['review'], says: /by 1 of the 2/ },
-  { name: 'a mechanical merge', images: [{ ...image, review: { change: 3, method: 'mechanical-merge', approvals: ['ada'] } }], policy: { require: { ...base.require, review: { approvals: 1, identical: true } } }, decision: 'deny', rules: ['review'] },
+  {
+    name: 'one person twice',
+    images: [{ ...image, review: { change: 3, method: 'identical', approvals: ['ada', 'Ada ', ''] } }],
+    policy: { require: { ...base.require, review: { approvals: 2 } } },
+    decision: 'deny',
+    rules: ['review'],
+    says: /by 1 of the 2/,
+  },
+  {
+    name: 'a mechanical merge',
+    images: [{ ...image, review: { change: 3, method: 'mechanical-merge', approvals: ['ada'] } }],
+    policy: { require: { ...base.require, review: { approvals: 1, identical: true } } },
+    decision: 'deny',
+    rules: ['review'],
+  },
   { name: 'no tests', images: [{ ...image, tests: [] }], decision: 'deny', rules: ['tests'] },
-  { name: 'a stage that failed', images: [{ ...image, tests: [{ stage: 'core', passed: true }, { stage: 'e2e', passed: false }] }], decision: 'deny', rules: ['tests'], says: /"e2e"/ },
-  { name: 'a stage that is not there', policy: { require: { ...base.require, tests: ['core', 'integration'] } }, decision: 'deny', rules: ['tests'], says: /"integration"/ },
-  { name: 'a stage with two results', images: [{ ...image, tests: [{ stage: 'core', passed: true }, { stage: 'core', passed: false }] }], policy: { require: { ...base.require, tests: ['core'] } }, decision: 'deny', rules: ['tests'] },
+  {
+    name: 'a stage that failed',
+    images: [
+      {
+        ...image,
+        tests: [
+          { stage: 'core', passed: true },
+          { stage: 'e2e', passed: false },
+        ],
+      },
+    ],
+    decision: 'deny',
+    rules: ['tests'],
+    says: /"e2e"/,
+  },
+  {
+    name: 'a stage that is not there',
+    policy: { require: { ...base.require, tests: ['core', 'integration'] } },
+    decision: 'deny',
+    rules: ['tests'],
+    says: /"integration"/,
+  },
+  {
+    name: 'a stage with two results',
+    images: [
+      {
+        ...image,
+        tests: [
+          { stage: 'core', passed: true },
+          { stage: 'core', passed: false },
+        ],
+      },
+    ],
+    policy: { require: { ...base.require, tests: ['core'] } },
+    decision: 'deny',
+    rules: ['tests'],
+  },
   { name: 'no provenance', images: [{ ...image, provenance: false }], decision: 'deny', rules: ['provenance'] },
-  { name: 'everything at once', images: [{ ...unreviewed, tests: [{ stage: 'core', passed: false }], provenance: false, validUntil: '2020-01-01T00:00:00Z' }], decision: 'deny', rules: ['validity', 'review', 'tests', 'provenance'] },
+  {
+    name: 'everything at once',
+    images: [{ ...unreviewed, tests: [{ stage: 'core', passed: false }], provenance: false, validUntil: '2020-01-01T00:00:00Z' }],
+    decision: 'deny',
+    rules: ['validity', 'review', 'tests', 'provenance'],
+  },
   { name: 'two entries, one good', images: [unreviewed, image], decision: 'allow', rules: [] },
   { name: 'mode warn', images: [], policy: { mode: 'warn' }, decision: 'warn', rules: ['papers'] },
   { name: 'mode audit', images: [], policy: { mode: 'audit' }, decision: 'allow', rules: ['papers'] },
-  { name: 'a mode for one rule', images: [{ ...image, provenance: false }], policy: { rules: { provenance: 'warn' } }, decision: 'warn', rules: ['provenance'] },
-  { name: 'the worst of two modes', images: [{ ...unreviewed, provenance: false }], policy: { rules: { provenance: 'warn' } }, decision: 'deny', rules: ['review', 'provenance'] },
+  {
+    name: 'a mode for one rule',
+    images: [{ ...image, provenance: false }],
+    policy: { rules: { provenance: 'warn' } },
+    decision: 'warn',
+    rules: ['provenance'],
+  },
+  {
+    name: 'the worst of two modes',
+    images: [{ ...unreviewed, provenance: false }],
+    policy: { rules: { provenance: 'warn' } },
+    decision: 'deny',
+    rules: ['review', 'provenance'],
+  },
   { name: 'old knowledge', more: { ageWarning: 'It is old.' }, decision: 'warn', rules: ['snapshot'] },
-  { name: 'an audit that asks for nothing', images: [{ ...unreviewed, tests: [], provenance: false }], policy: { mode: 'audit', require: { review: { approvals: 0 }, tests: [], provenance: false } }, decision: 'allow', rules: ['papers'] },
+  {
+    name: 'an audit that asks for nothing',
+    images: [{ ...unreviewed, tests: [], provenance: false }],
+    policy: { mode: 'audit', require: { review: { approvals: 0 }, tests: [], provenance: false } },
+    decision: 'allow',
+    rules: ['papers'],
+  },
 ];
 
 for (const { name, decision, rules, says, ...given } of cases) {
   test(`judgeImage: ${name} → ${decision}`, () => {
-    const verdict = judgeImage(given.use ?? use(), parseEvidencePolicy({ ...base, ...given.policy }), knows(given.images ?? [image], given.more), now);
+    const verdict = judgeImage(
+      given.use ?? use(),
+      parseEvidencePolicy({ ...base, ...given.policy }),
+      knows(given.images ?? [image], given.more),
+      now,
+    );
     assert.deepEqual({ decision: verdict.decision, rules: verdict.reasons.map((reason) => reason.rule) }, { decision, rules });
     const text = renderVerdict(verdict, 'Pod shop');
     if (says) assert.match(text, says);
-    for (const reason of verdict.reasons) assert.ok(reason.fix.length > 10 && text.includes(reason.message) && reason.message.endsWith('.'), reason.message);
+    for (const reason of verdict.reasons)
+      assert.ok(reason.fix.length > 10 && text.includes(reason.message) && reason.message.endsWith('.'), reason.message);
     assert.doesNotMatch(text, /\n/);
   });
 }
 
 test('text from outside stays on one line and short', () => {
   const text = `evil\n\u001b[31m\u202e${'x'.repeat(5_000)}`;
-  const verdict = judgeImage({ at: `spec\n${'y'.repeat(9_000)}`, container: text, text, problem: 'it is none.' }, parseEvidencePolicy(base), knows([]), now);
+  const verdict = judgeImage(
+    { at: `spec\n${'y'.repeat(9_000)}`, container: text, text, problem: 'it is none.' },
+    parseEvidencePolicy(base),
+    knows([]),
+    now,
+  );
   assert.doesNotMatch(renderVerdict(verdict, text), /[\p{Cc}\p{Cf}]/u);
   assert.ok(renderVerdict(verdict, text).length <= 4_001);
   for (const reason of verdict.reasons) assert.ok(renderWarning(reason).length <= 256);
