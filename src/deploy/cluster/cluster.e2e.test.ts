@@ -12,6 +12,7 @@ import { isWaybillError } from '../../kernel/error.ts';
 import { parseGitOid } from '../../kernel/git-oid.ts';
 import { Secret } from '../../kernel/secret.ts';
 import { connectCluster } from '../../kube/cluster.ts';
+import { checkTarget } from '../contract.ts';
 import { loadManifests } from '../manifests/load.ts';
 import { stamp } from '../manifests/stamp.ts';
 import { wirePullSecret } from '../manifests/wire-pull-secret.ts';
@@ -90,49 +91,25 @@ data: { ANSWER: one }
 const serve = 'mkdir /www; echo $ANSWER > /www/index.html; httpd -f -p 8080 -h /www';
 const pullSecret = { registry: '127.0.0.1:1', username: 'puller', password: new Secret('hunter2') };
 
-test('a Deployment is applied, waited for, reached, listed, replaced and removed', async (t) => {
+test('the contract of a target: releases replace each other, and a broken one changes nothing', async (t) => {
   const place = await useTarget(t, true);
   if (!place) return;
   const { target, rendered, namespace, cluster } = place;
-  const preflight = await target.preflight({});
-  assert.ok(preflight.ok, JSON.stringify(preflight));
-  const lines: string[] = [];
-  const onProgress = (line: string) => void lines.push(line);
-  const applied = await target.apply(rendered(web(serve), 7), { pullSecret, onProgress });
-  assert.deepEqual(lines, ['Secret waybill-pull applied', 'ConfigMap conf applied', 'Service web applied', 'Deployment web applied']);
-  const ready = await target.waitReady(applied, { timeoutMs: 60_000, onProgress });
-  assert.ok(ready.ready, JSON.stringify(ready));
-  assert.deepEqual(
-    ready.endpoints.map((endpoint) => endpoint.port),
-    [80, 8080],
-  );
-  for (const endpoint of ready.endpoints) assert.equal((await endpoint.get('/')).body.toString(), 'one\n', endpoint.name);
-  assert.equal((await ready.endpoints[1]?.get('/missing'))?.status, 404);
+  const releases = {
+    one: rendered(web(serve), 1),
+    two: rendered(web(serve).replace('ANSWER: one', 'ANSWER: two'), 2),
+    broken: rendered(web('echo no such table; exit 3'), 3),
+  };
+  const lines = await checkTarget(target, releases, pullSecret);
+  assert.deepEqual(lines.slice(0, 4), [
+    'Secret waybill-pull applied',
+    'ConfigMap conf applied',
+    'Service web applied',
+    'Deployment web applied',
+  ]);
   const secret = await cluster.get({ apiVersion: 'v1', kind: 'Secret', name: pullSecretName, namespace });
   assert.equal(secret?.['type'], 'kubernetes.io/dockerconfigjson');
-  const [running] = await target.running({ repository: 'shop' });
-  assert.deepEqual([running?.workload, running?.container, running?.run, running?.commit], ['Deployment web', 'web', 7, commit]);
-
-  const next = await target.apply(rendered(web(serve).replace('ANSWER: one', 'ANSWER: two'), 8), { pullSecret });
-  const again = await target.waitReady(next, { timeoutMs: 60_000 });
-  assert.ok(again.ready);
-  assert.equal((await again.endpoints[0]?.get('/'))?.body.toString(), 'two\n');
-
-  const broken = await target.apply(rendered(web('echo no such table; exit 3'), 9), {});
-  const failed = await target.waitReady(broken, { timeoutMs: 90_000 });
-  assert.ok(!failed.ready);
-  assert.match(
-    failed.why,
-    /^Deployment web is not ready: container web of pod web-\S+ crashes again and again: exit code 3; its last lines:\nno such table$/,
-  );
-  assert.deepEqual(
-    (await target.running({})).map((entry) => entry.run),
-    [8],
-    'the older one still serves',
-  );
-
-  assert.deepEqual(await target.remove({ repository: 'other' }), []);
-  assert.deepEqual(await target.remove({}), ['Deployment web', 'Service web', 'ConfigMap conf', 'Secret waybill-pull']);
+  assert.deepEqual(await target.remove({}), ['Secret waybill-pull']);
 });
 
 test('a pod that cannot start says why: pull, node, configuration, probe; a Job can be run again', async (t) => {

@@ -12,6 +12,7 @@ import { parseGitOid } from '../../kernel/git-oid.ts';
 import { Secret } from '../../kernel/secret.ts';
 import { loadManifests } from '../manifests/load.ts';
 import { stamp } from '../manifests/stamp.ts';
+import { checkTarget } from '../contract.ts';
 import type { Target } from '../port.ts';
 import { openLocalTarget } from './target.ts';
 
@@ -41,7 +42,7 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function useTarget(t: TestContext): Promise<(Target & { folder: string; lines: string[] }) | undefined> {
+async function useTarget(t: TestContext): Promise<(Target & { environment: string }) | undefined> {
   if (missing !== undefined) {
     console.warn(`SKIPPED: ${t.name}: ${missing}`);
     t.skip(missing);
@@ -59,12 +60,12 @@ async function useTarget(t: TestContext): Promise<(Target & { folder: string; li
     t.skip(preflight.reason);
     return undefined;
   }
-  return Object.assign(target, { folder, lines: [], environment });
+  return Object.assign(target, { environment });
 }
 
 const commit = parseGitOid('1234567890123456789012345678901234567890');
-const rendered = (yaml: string, target: object, run = 1) => {
-  const environment = (target as { environment: string }).environment;
+const rendered = (yaml: string, target: { environment: string }, run = 1) => {
+  const { environment } = target;
   const loaded = loadManifests(new Map([['deploy/web.yaml', yaml]]));
   return stamp(loaded, { run, commit, repository: 'shop', environment: { name: environment, namespace: 'default' } }).map(
     (entry) => entry.object,
@@ -90,51 +91,36 @@ spec:
           readinessProbe: { httpGet: { path: /, port: 8080 } }
 ${more}`;
 
-test('a Deployment runs as a pod on loopback; a newer release replaces it without an end', async (t) => {
+test('the contract of a target: releases replace each other, and a broken one changes nothing', async (t) => {
   const target = await useTarget(t);
   if (!target) return;
   const service = '---\napiVersion: v1\nkind: Service\nmetadata: { name: web }\nspec: { ports: [{ port: 80 }] }\n';
-  const onProgress = (line: string) => void target.lines.push(line);
-  const first = await target.apply(rendered(web('one') + service, target, 7), { onProgress });
-  const ready = await target.waitReady(first, { timeoutMs: 30_000, onProgress });
-  assert.ok(ready.ready, JSON.stringify(ready));
-  const endpoint = ready.endpoints[0];
-  assert.match(endpoint?.url ?? '', /^http:\/\/127\.0\.0\.1:\d+$/);
-  assert.equal((await endpoint?.get('/'))?.body.toString(), 'one\n');
-  assert.equal((await endpoint?.get('/missing'))?.status, 404);
-  assert.ok(target.lines.some((line) => line.startsWith('Service web is left out')));
-  assert.ok(target.lines.some((line) => /runs once instead of 2 times/.test(line)));
-  const [running] = await target.running({ repository: 'shop' });
-  assert.deepEqual(
-    [running?.workload, running?.container, running?.run, running?.commit, running?.repository],
-    ['Deployment web', 'web', 7, commit, 'shop'],
-  );
-  assert.match(running?.digest ?? '', /^sha256:/);
-  assert.deepEqual(await target.running({ repository: 'other' }), []);
-
-  const second = await target.apply(rendered(web('two'), target, 8), {});
-  assert.equal((await endpoint?.get('/'))?.body.toString(), 'one\n', 'the older one serves until the newer is ready');
-  const again = await target.waitReady(second, { timeoutMs: 30_000 });
-  assert.ok(again.ready);
-  assert.equal((await again.endpoints[0]?.get('/'))?.body.toString(), 'two\n');
-  assert.deepEqual(
-    (await target.running({})).map((entry) => entry.run),
-    [8],
-  );
-
-  const broken = await target.apply(rendered(web('three').replace('httpd -f', 'echo no such table; exit 3; httpd'), target, 9), {});
-  const failed = await target.waitReady(broken, { timeoutMs: 30_000 });
-  assert.ok(!failed.ready);
-  assert.match(failed.why, /crashes again and again.*exit code 3.*no such table/s);
-  assert.deepEqual(
-    (await target.running({})).map((entry) => entry.run),
-    [8],
-    'the older one still runs',
-  );
-  assert.deepEqual(await target.remove({ repository: 'other' }), []);
-  assert.deepEqual(await target.remove({ repository: 'shop' }), ['Deployment web']);
+  const broken = web('three').replace('trap', 'echo no such table; exit 3; trap');
+  const releases = {
+    one: rendered(web('one') + service, target, 1),
+    two: rendered(web('two'), target, 2),
+    broken: rendered(broken, target, 3),
+  };
+  const lines = await checkTarget(target, releases, { registry: '127.0.0.1:1', username: 'u', password: new Secret('hunter3') });
+  assert.ok(lines.some((line) => line.startsWith('Service web is left out')));
+  assert.ok(lines.some((line) => line.includes('runs once instead of 2 times')));
   assert.deepEqual(await target.running({}), []);
-  assert.deepEqual(await readdir(join(target.folder, 'pods')), []);
+  assert.deepEqual(await readdir(join(folder, 'pods')), []);
+});
+
+test('the older release serves until the newer one is ready', async (t) => {
+  const target = await useTarget(t);
+  if (!target) return;
+  const first = await target.waitReady(await target.apply(rendered(web('one'), target, 1), {}), { timeoutMs: 30_000 });
+  assert.ok(first.ready);
+  assert.match(first.endpoints[0]?.url ?? '', /^http:\/\/127\.0\.0\.1:\d+$/);
+  const second = await target.apply(rendered(web('two'), target, 2), {});
+  assert.equal((await first.endpoints[0]?.get('/'))?.body.toString(), 'one\n');
+  assert.ok((await target.waitReady(second, { timeoutMs: 30_000 })).ready);
+  await assert.rejects(
+    async () => first.endpoints[0]?.get('/'),
+    (error) => isWaybillError(error, 'ENGINE_FAILED'),
+  );
 });
 
 test('configuration, secrets, shared volumes and a sidecar are there, and nothing is left of them afterwards', async (t) => {
@@ -183,10 +169,10 @@ spec:
   assert.ok(ready.ready, JSON.stringify(ready));
   assert.equal((await ready.endpoints[0]?.get('/'))?.body.toString(), 'fast shop hunter2 [a]shophi\n');
   assert.equal((await target.running({})).length, 2);
-  const { stdout } = await execa('grep', ['-rl', 'hunter3', target.folder], { reject: false });
+  const { stdout } = await execa('grep', ['-rl', 'hunter3', folder], { reject: false });
   assert.equal(stdout, '', 'the credential is in no file');
   await target.remove({});
-  const left = await execa('grep', ['-rl', 'hunter2', target.folder], { reject: false });
+  const left = await execa('grep', ['-rl', 'hunter2', folder], { reject: false });
   assert.equal(left.stdout, '', 'no secret outlives its pod');
 });
 

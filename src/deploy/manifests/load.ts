@@ -1,4 +1,4 @@
-import { LineCounter, parseAllDocuments, type Document, type Tags } from 'yaml';
+import { isScalar, LineCounter, parseAllDocuments, visit, type Document, type Tags } from 'yaml';
 import { WaybillError } from '../../kernel/error.ts';
 import { isJsonObject, isKubeObject, objectsAt, type JsonObject } from '../../kube/object.ts';
 import type { LoadedObject } from './loaded-object.ts';
@@ -49,10 +49,24 @@ function loadFile(file: string, text: string): LoadedObject[] {
     const problem = document.errors[0];
     if (problem)
       throw new WaybillError('INVALID_INPUT', `${file}:${problem.linePos?.[0].line ?? 1}: ${problem.message.split('\n')[0] ?? ''}`);
+    refuseOddKeys(document, file, lines);
     const line = lines.linePos(document.contents?.range[0] ?? 0).line;
     const value = toValue(document, file, line);
     if (value === null || value === undefined) return [];
     return objectsOf(value, file, line);
+  });
+}
+
+/** An unquoted `y`, `on` or `no` is a boolean in YAML 1.1, and as a key it would silently become another word. */
+function refuseOddKeys(document: Document.Parsed, file: string, lines: LineCounter): void {
+  visit(document, {
+    Pair(_, { key }) {
+      if (!isScalar(key) || typeof key.value !== 'boolean') return;
+      const line = lines.linePos(key.range?.[0] ?? 0).line;
+      throw new WaybillError('INVALID_INPUT', `${file}:${line}: the key ${key.source ?? ''} means ${key.value} in the YAML of Kubernetes`, {
+        fix: `Put it in quotes: "${key.source ?? ''}".`,
+      });
+    },
   });
 }
 
