@@ -21,14 +21,31 @@ export function checkEnvironment(env: Environment): void {
 /** Where the scripts lie inside the sandbox. */
 export const scriptFolder = '/run/waybill';
 
+export type ResourceLimits = { readonly maxProcesses: number; readonly maxFileBytes: number };
+
+const blockBytes = 512; // of `ulimit -f` in a POSIX shell
+
 /**
- * Process 1 of a step's sandbox. It tells through descriptor 6 that the sandbox stands (whatever fails before is the
- * host's fault, whatever fails after is the step's), takes the environment, and runs the step's script, which is a file
- * of its own and never part of this one. The environment comes in a file and not as arguments of `env`, because
- * arguments can be read by every user of the host. In single quotes a POSIX shell gives no character a meaning.
+ * Process 1 of a step's sandbox. It sets the limits (dash calls that of processes -p, others -u), tells through descriptor 6 that
+ * the sandbox stands (whatever fails before is the host's fault, whatever fails after is the step's), takes the environment,
+ * and runs the step's script, which is a file of its own and never part of this one. The environment comes in a file and not as
+ * arguments of `env`, because arguments can be read by every user of the host. In single quotes a POSIX shell gives no character a meaning.
  */
-export function initScript(env: Environment): string {
+export function initScript(env: Environment, limits: ResourceLimits): string {
   checkEnvironment(env);
-  const exports = Object.entries(env).map(([key, value]) => `export ${key}='${value.replaceAll("'", String.raw`'\''`)}'\n`);
-  return `echo started >&6\nexec 3<&- 4<&- 5<&- 6>&-\n${exports.join('')}/bin/sh -e ${scriptFolder}/step\nexit $?\n`;
+  const processes = Math.floor(limits.maxProcesses);
+  return [
+    'set -e',
+    'ulimit -c 0',
+    `ulimit -f ${Math.ceil(limits.maxFileBytes / blockBytes)}`,
+    `ulimit -u ${processes} 2>/dev/null || ulimit -p ${processes}`,
+    'echo started >&6',
+    'exec 3<&- 4<&- 5<&- 6>&-',
+    ...Object.entries(env).map(([key, value]) => `export ${key}='${value.replaceAll("'", String.raw`'\''`)}'`),
+    'set +e',
+    'exec 7>&2 2>/dev/null', // else this shell says "Terminated" in the step's name
+    `/bin/sh -e ${scriptFolder}/step 2>&7 7>&-`,
+    'exit $?',
+    '',
+  ].join('\n');
 }

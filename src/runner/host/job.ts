@@ -6,7 +6,7 @@ import { withDeadline } from '../../kernel/deadline.ts';
 import { WaybillError } from '../../kernel/error.ts';
 import type { JobHandle, JobSpec, StepResult, StepSpec } from '../port.ts';
 import { copyFolder } from './copy.ts';
-import { checkEnvironment, initScript } from './environment.ts';
+import { checkEnvironment, initScript, type ResourceLimits } from './environment.ts';
 import { buildHome, certificateEnv, writeEtc } from './etc.ts';
 import { execute, type Execution } from './execute.ts';
 import { extractTar } from './extract.ts';
@@ -92,13 +92,12 @@ export async function startJob(context: JobContext, spec: JobSpec, parent: Abort
         etc,
         toolchains: options.toolchains,
         ...(network ? { enterNetwork: network.enter } : {}),
-        maxProcesses: limits.maxProcesses,
-        maxFileBytes: limits.maxWorkspaceBytes,
         seccomp: context.seccomp !== undefined,
       });
+  const resources: ResourceLimits = { maxProcesses: limits.maxProcesses, maxFileBytes: limits.maxWorkspaceBytes };
   const execution = async (step: StepSpec): Promise<Execution & Disposable> =>
     command
-      ? sandboxed(command, folder, { ...base, ...step.env }, step.run, context.seccomp)
+      ? sandboxed(command, folder, initScript({ ...base, ...step.env }, resources), step.run, context.seccomp)
       : await plain(folder, { ...base, ...step.env, [cookieVariable]: record.cookie }, step.run, record.cookie);
   const owned = started.move();
   return jobHandle(context, { folder, record, network, execution, dispose: () => owned.disposeAsync() });
@@ -153,11 +152,10 @@ function jobHandle({ options, limits, jobs }: JobContext, job: Job): JobHandle {
 function sandboxed(
   command: { readonly file: string; readonly args: readonly string[] },
   folder: string,
-  env: Readonly<Record<string, string>>,
+  init: string,
   script: string,
   seccomp: string | undefined,
 ): Execution & Disposable {
-  const init = initScript(env);
   const filter = openSync(seccomp ?? '/dev/null', 'r');
   return {
     ...command,

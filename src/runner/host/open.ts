@@ -1,9 +1,9 @@
-import { existsSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { WaybillError, isWaybillError, messageOf } from '../../kernel/error.ts';
 import type { Isolation, JobHandle, JobSpec } from '../port.ts';
 import { startJob, type JobContext } from './job.ts';
-import { defaultLimits, type HostRunner, type HostRunnerOptions } from './options.ts';
+import { defaultLimits, type HostLimits, type HostRunner, type HostRunnerOptions } from './options.ts';
 import { ownUidMap, Owners } from './owner.ts';
 import { probeIsolation } from './probe.ts';
 import { reapJobs } from './reap.ts';
@@ -27,7 +27,7 @@ export async function openHostRunner(given: HostRunnerOptions): Promise<HostRunn
   const user = { uid: process.geteuid?.() ?? -1, gid: process.getegid?.() ?? -1 };
   const context: JobContext = {
     options,
-    limits: { ...defaultLimits, ...given.limits },
+    limits: withinHardLimits({ ...defaultLimits, ...given.limits }),
     jobs: join(folder, 'jobs'),
     owners: new Owners(folder, options.unsafeNoSandbox ? { ...user, uid: -1 } : user, ownUidMap()),
     root: user.uid === 0,
@@ -101,4 +101,14 @@ function writeFilter(folder: string): string | undefined {
   const path = join(folder, 'seccomp.bpf');
   writeFileSync(path, program, { mode: 0o600 });
   return path;
+}
+
+/** A limit above the one that this process has cannot be set, and would not hold. */
+function withinHardLimits(limits: HostLimits): HostLimits {
+  const hard = /^Max processes +\S+ +(\d+) /m.exec(readLimits())?.[1];
+  return hard === undefined ? limits : { ...limits, maxProcesses: Math.min(limits.maxProcesses, Number(hard)) };
+}
+
+function readLimits(): string {
+  return existsSync('/proc/self/limits') ? readFileSync('/proc/self/limits', 'utf8') : '';
 }

@@ -13,6 +13,7 @@ const script = `
 echo "uid=$(id -u)"
 grep -E '^(CapInh|CapPrm|CapEff|CapBnd|CapAmb|NoNewPrivs|Seccomp):' /proc/self/status | tr -d '\\t ' | tr ':' '='
 echo "map=$(awk '{ print $2 }' /proc/self/uid_map)"
+echo "processes=$(awk '/^Max processes/ { print $4 }' /proc/self/limits)"
 echo "interfaces=$(awk -F: 'NR > 2 { gsub(/ /, "", $1); printf "%s ", $1 }' /proc/net/dev)"
 for path in /root /var /srv /sys /boot /etc/shadow "$OUTSIDE"; do if [ -e "$path" ]; then echo "visible=$path"; fi; done
 for path in / /usr /etc /run/waybill; do if touch "$path/probe" 2>/dev/null; then echo "writable=$path"; fi; done
@@ -87,7 +88,7 @@ async function runProbe(
   return { findings, result };
 }
 
-function judge({ root, seccomp }: JobContext, findings: readonly Finding[]): string[] {
+function judge({ root, seccomp, limits }: JobContext, findings: readonly Finding[]): string[] {
   const wrong: string[] = [];
   const expect = (name: string, expected: RegExp): void => {
     const value = valueOf(findings, name);
@@ -97,6 +98,7 @@ function judge({ root, seccomp }: JobContext, findings: readonly Finding[]): str
   expect('NoNewPrivs', /^1$/);
   if (seccomp) expect('Seccomp', /^2$/);
   expect('interfaces', /^lo$/);
+  expect('processes', new RegExp(`^${limits.maxProcesses}$`));
   expect('uid', /^[1-9]\d*$/);
   if (!root) expect('map', /^\d+$/);
   for (const { name, value } of findings) if (['visible', 'writable', 'readonly'].includes(name)) wrong.push(`${value} is ${name}`);

@@ -10,7 +10,6 @@ const packages = {
   bwrap: 'bubblewrap',
   slirp4netns: 'slirp4netns',
   setpriv: 'util-linux',
-  prlimit: 'util-linux',
   unshare: 'util-linux',
   nsenter: 'util-linux',
   ip: 'iproute2',

@@ -14,8 +14,6 @@ export type SandboxPlan = {
   readonly toolchains: readonly string[];
   /** Program and arguments that join the job's network; undefined: an empty one is made for each step. */
   readonly enterNetwork?: readonly string[];
-  readonly maxProcesses: number;
-  readonly maxFileBytes: number;
   /** True when descriptor 3 holds a seccomp program. */
   readonly seccomp: boolean;
 };
@@ -57,7 +55,6 @@ export function sandboxCommand(plan: SandboxPlan): { readonly file: string; read
     ['--bind', join(folder, 'workspace'), '/workspace', '--chdir', '/workspace'],
     ['--remount-ro', '/', '--'],
     owner.separate ? becomeOwner(owner) : [],
-    [needProgram('prlimit'), `--nproc=${plan.maxProcesses}`, `--fsize=${plan.maxFileBytes}`, '--core=0', '--'],
     ['/bin/sh', `${scriptFolder}/init`],
   ];
   const [file = '', ...args] = command.flat();
