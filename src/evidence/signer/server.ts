@@ -1,4 +1,4 @@
-import { chmod, unlink } from 'node:fs/promises';
+import { chmod, lstat, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { withDeadline } from '../../kernel/deadline.ts';
@@ -99,6 +99,7 @@ async function listen(server: Server, path: string, mode: number): Promise<void>
     await bind(server, path, mode);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw unusable(path, error);
+    if (!(await lstat(path)).isSocket()) throw unusable(path, new Error('there is a file that is no socket'));
     if (await answers(path)) throw new WaybillError('CONFLICT', `another signer listens on ${path}`);
     await unlink(path);
     await bind(server, path, mode).catch((again: unknown) => {
