@@ -1,4 +1,4 @@
-import { Agent as HttpAgent, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -63,24 +63,26 @@ export function createTransport(options: { idleMs: number; maxSockets: number; c
         timeout: options.idleMs,
         maxHeaderSize: 64 * 1024,
       });
-      const idle = () => outgoing.destroy(new WaybillError('DEADLINE_EXCEEDED', `${what}: nothing moved for ${options.idleMs} ms`));
-      outgoing.once('timeout', idle);
+      // Kept, because an answer that is broken off on purpose says only that it was aborted.
+      let ended: WaybillError | undefined;
+      const end = (error: WaybillError) => {
+        ended ??= error;
+        outgoing.destroy(error);
+      };
+      const explain = (cause: unknown) => ended ?? failure(cause, what, deadline.signal);
+      outgoing.once('timeout', () => end(new WaybillError('DEADLINE_EXCEEDED', `${what}: nothing moved for ${options.idleMs} ms`)));
       outgoing.on('error', (cause) => {
         source?.destroy();
-        reject(failure(cause, what, deadline.signal));
+        reject(explain(cause));
       });
       outgoing.once('response', (answer) => {
-        answer.once('close', () => deadline[Symbol.dispose]());
-        resolve({
-          status: answer.statusCode ?? 0,
-          headers: answer.headers,
-          url,
-          body: answer,
-          explain: (cause) => failure(cause, what, deadline.signal),
+        answer.once('close', () => {
+          deadline[Symbol.dispose]();
+          source?.destroy();
         });
+        resolve({ status: answer.statusCode ?? 0, headers: answer.headers, url, body: answer, explain });
       });
-      source?.once('error', (error) => outgoing.destroy(error));
-      if (source) source.pipe(outgoing);
+      if (source) send(source, outgoing, size ?? 0, (cause) => end(failure(cause, what, deadline.signal)));
       else outgoing.end(body && 'bytes' in body ? body.bytes : undefined);
       return await promise;
     } catch (error) {
@@ -98,10 +100,10 @@ export function createTransport(options: { idleMs: number; maxSockets: number; c
         if (delay === undefined || !retryableStatus.has(response.status)) return response;
         response.body.destroy();
         const asked = Number(response.headers['retry-after']) * 1000;
-        await sleep(asked > 0 ? Math.min(asked, 10_000) : delay, undefined, request.signal ? { signal: request.signal } : {});
+        await pause(asked > 0 ? Math.min(asked, 10_000) : delay, request);
       } catch (error) {
         if (delay === undefined || !isWaybillError(error, 'REGISTRY_FAILED')) throw error;
-        await sleep(delay, undefined, request.signal ? { signal: request.signal } : {});
+        await pause(delay, request);
       }
     }
   }
@@ -124,6 +126,27 @@ export function createTransport(options: { idleMs: number; maxSockets: number; c
       https.destroy();
     },
   };
+}
+
+/** Exactly `size` bytes go out: fewer would leave the other side waiting, more would be taken for the next request. */
+function send(source: Readable, outgoing: ClientRequest, size: number, fail: (cause: unknown) => void): void {
+  let sent = 0;
+  const wrong = () => fail(new WaybillError('DIGEST_MISMATCH', `The content to upload has ${sent} bytes or more; expected were ${size}`));
+  source.on('data', (chunk: Buffer) => {
+    sent += chunk.length;
+    if (sent > size) wrong();
+  });
+  source.once('error', fail);
+  source.once('end', () => (sent === size ? outgoing.end() : wrong()));
+  source.pipe(outgoing, { end: false });
+}
+
+async function pause(milliseconds: number, request: HttpRequest): Promise<void> {
+  try {
+    await sleep(milliseconds, undefined, request.signal ? { signal: request.signal } : {});
+  } catch (cause) {
+    throw failure(cause, `${request.method} ${request.url.origin}`, AbortSignal.abort(request.signal?.reason));
+  }
 }
 
 /** Never from https to http. */
