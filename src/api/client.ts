@@ -6,7 +6,10 @@ import type { BodyOf, Endpoint, ParamsOf, QueryOf, ReplyOf } from './endpoint.ts
 
 export type Client = {
   readonly url: string;
-  call<E extends Endpoint>(endpoint: E, input?: { params?: ParamsOf<E>; query?: Partial<QueryOf<E>>; body?: Partial<BodyOf<E>> }): Promise<ReplyOf<E>>;
+  call<E extends Endpoint>(
+    endpoint: E,
+    input?: { params?: ParamsOf<E>; query?: Partial<QueryOf<E>>; body?: Partial<BodyOf<E>> },
+  ): Promise<ReplyOf<E>>;
   /** The lines of a stream of server-sent events (`data:` fields), or of NDJSON. */
   lines(path: string, signal?: AbortSignal): AsyncIterable<string>;
 };
@@ -33,7 +36,9 @@ export function connectApi(options: { url: string; token?: Secret; timeoutMs?: n
     async call(endpoint, input = {}) {
       const params = (input.params ?? {}) as Record<string, unknown>;
       const path = endpoint.path.replace(/:(\w+)/g, (_, key: string) => encodeURIComponent(String(params[key])));
-      const query = Object.entries(input.query ?? {}).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)] as [string, string]]));
+      const query = Object.entries(input.query ?? {}).flatMap(([key, value]) =>
+        value === undefined ? [] : [[key, String(value)] as [string, string]],
+      );
       const response = await send(query.length ? `${path}?${new URLSearchParams(query)}` : path, {
         method: endpoint.method,
         headers: { ...headers(), ...(endpoint.method === 'POST' ? { 'content-type': 'application/json' } : {}) },
@@ -48,8 +53,9 @@ export function connectApi(options: { url: string; token?: Secret; timeoutMs?: n
       for await (const text of (response.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream())) {
         const lines = (rest + text).split('\n');
         rest = lines.pop() ?? '';
-        for (const line of lines) if (line.startsWith('data: ')) yield line.slice(6);
-        else if (line.startsWith('{')) yield line;
+        for (const line of lines)
+          if (line.startsWith('data: ')) yield line.slice(6);
+          else if (line.startsWith('{')) yield line;
       }
     },
   };

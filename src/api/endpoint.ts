@@ -1,7 +1,12 @@
 import type { z } from 'zod';
 
 /** One HTTP endpoint as data: the server serves it, the client calls it, OpenAPI is written from it. */
-export type Endpoint<P extends z.ZodType = z.ZodType, Q extends z.ZodType = z.ZodType, B extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType> = {
+export type Endpoint<
+  P extends z.ZodType = z.ZodType,
+  Q extends z.ZodType = z.ZodType,
+  B extends z.ZodType = z.ZodType,
+  R extends z.ZodType = z.ZodType,
+> = {
   readonly method: 'GET' | 'POST' | 'DELETE';
   /** Fastify's form: `/api/v1/changes/:id`. */
   readonly path: string;

@@ -9,7 +9,12 @@ const ok = z.object({ ok: z.literal(true) });
 const comment = z.object({ comment: z.string().max(4096).default('') });
 
 /** Fills in what an endpoint does not have. */
-function endpoint<P extends z.ZodType = typeof none, Q extends z.ZodType = typeof none, B extends z.ZodType = typeof none, R extends z.ZodType = typeof ok>(
+function endpoint<
+  P extends z.ZodType = typeof none,
+  Q extends z.ZodType = typeof none,
+  B extends z.ZodType = typeof none,
+  R extends z.ZodType = typeof ok,
+>(
   method: Endpoint['method'],
   path: string,
   access: Endpoint['access'],
@@ -46,7 +51,11 @@ export const endpoints = {
 
   listTokens: endpoint('GET', '/tokens', 'admin', 'Tokens, without their values', { reply: z.array(tokenView) }),
   createToken: endpoint('POST', '/tokens', 'admin', 'Makes a token; its value is in this answer and nowhere else', {
-    body: z.object({ person: z.string().max(63), label: z.string().max(200).default(''), expiresInDays: z.number().int().positive().max(3650).optional() }),
+    body: z.object({
+      person: z.string().max(63),
+      label: z.string().max(200).default(''),
+      expiresInDays: z.number().int().positive().max(3650).optional(),
+    }),
     reply: z.object({ id: z.string(), token: z.string() }),
   }),
   revokeToken: endpoint('DELETE', '/tokens/:name', 'admin', 'Revokes a token', { params: name }),
@@ -83,7 +92,11 @@ export const endpoints = {
     body: comment.extend({ head: z.string().optional() }),
     reply: changeView,
   }),
-  rejectChange: endpoint('POST', '/changes/:id/reject', 'reviewer', 'Rejects the newest version', { params: id, body: comment, reply: changeView }),
+  rejectChange: endpoint('POST', '/changes/:id/reject', 'reviewer', 'Rejects the newest version', {
+    params: id,
+    body: comment,
+    reply: changeView,
+  }),
   abandonChange: endpoint('POST', '/changes/:id/abandon', 'person', 'Gives a change up', { params: id, reply: changeView }),
   mergeChange: endpoint('POST', '/changes/:id/merge', 'reviewer', 'Merges an approved change; the run of the merged commit starts', {
     params: id,
@@ -104,17 +117,35 @@ export const endpoints = {
     body: z.object({ reason: z.string().max(1000).default('asked for') }),
     reply: runView,
   }),
-  listLogs: endpoint('GET', '/runs/:id/logs', 'person', 'The names of the logs of a run', { params: id, reply: z.array(z.array(z.string())) }),
+  listLogs: endpoint('GET', '/runs/:id/logs', 'person', 'The names of the logs of a run', {
+    params: id,
+    reply: z.array(z.array(z.string())),
+  }),
 
   listImages: endpoint('GET', '/images', 'person', 'Published images that have papers', {
     reply: z.array(z.object({ digest: z.string(), repository: z.string(), commit: z.string(), run: z.number(), validUntil: z.string() })),
   }),
-  showPapers: endpoint('GET', '/images/:name/papers', 'person', 'The papers of a digest, as Sigstore bundles, with their place in the ledger', {
-    params: z.object({ name: z.string().max(100) }),
-    reply: z.array(
-      z.object({ predicateType: z.string(), bundle: z.unknown(), ledger: z.object({ index: z.number(), size: z.number(), proof: z.array(z.string()) }) }),
-    ),
-  }),
+  showPapers: endpoint(
+    'GET',
+    '/images/:name/papers',
+    'person',
+    'The papers of a digest, as Sigstore bundles, with their place in the ledger',
+    {
+      params: z.object({ name: z.string().max(100) }),
+      reply: z.object({
+        /** The newest signed checkpoint; every proof is for its size. Empty when there is none yet. */
+        checkpoint: z.string(),
+        papers: z.array(
+          z.object({
+            predicateType: z.string(),
+            bundle: z.unknown(),
+            /** The ledger's entry as it is hashed, and the way from it to the checkpoint's root. */
+            ledger: z.object({ index: z.number(), leaf: z.string(), proof: z.array(z.string()) }),
+          }),
+        ),
+      }),
+    },
+  ),
   trace: endpoint('GET', '/trace', 'person', 'Walks from a commit, change, image or workload the whole way, both ways', {
     query: z.object({ subject: z.string().max(500), environment: z.string().optional() }),
     reply: traceNode,
@@ -123,7 +154,9 @@ export const endpoints = {
     reply: z.array(z.object({ at: z.string(), what: z.string(), detail: z.string() })),
   }),
 
-  keys: endpoint('GET', '/keys', 'public', 'Public keys of papers and ledger', { reply: z.object({ papers: z.unknown(), ledger: z.string() }) }),
+  keys: endpoint('GET', '/keys', 'public', 'Public keys of papers and ledger', {
+    reply: z.object({ papers: z.unknown(), ledger: z.string() }),
+  }),
   snapshot: endpoint('GET', '/snapshot', 'public', 'The signed snapshot that the gate decides from', { reply: z.unknown() }),
   policy: endpoint('GET', '/policy', 'public', 'The policies of all namespaces', { reply: z.unknown() }),
   checkpoint: endpoint('GET', '/ledger/checkpoint', 'public', 'The newest signed checkpoint of the ledger', {

@@ -11,7 +11,13 @@ export const personView = z.object({
 });
 export type PersonView = z.output<typeof personView>;
 
-export const tokenView = z.object({ id: z.string(), person: z.string(), label: z.string(), createdAt: z.string(), expiresAt: z.string().optional() });
+export const tokenView = z.object({
+  id: z.string(),
+  person: z.string(),
+  label: z.string(),
+  createdAt: z.string(),
+  expiresAt: z.string().optional(),
+});
 
 export const repositoryView = z.object({ name: z.string(), protectedBranch: z.string(), createdAt: z.string(), cloneUrl: z.string() });
 export type RepositoryView = z.output<typeof repositoryView>;
@@ -39,7 +45,13 @@ export const changeView = z.object({
   reviews: z.array(reviewView),
   runs: z.array(z.object({ id: z.number(), event: z.string(), version: z.number(), status })),
   merge: z
-    .object({ commit: z.string(), tree: z.string(), method: z.enum(['identical', 'mechanical-merge']), mergedBy: z.string(), mergedAt: z.string() })
+    .object({
+      commit: z.string(),
+      tree: z.string(),
+      method: z.enum(['identical', 'mechanical-merge']),
+      mergedBy: z.string(),
+      mergedAt: z.string(),
+    })
     .optional(),
 });
 export type ChangeView = z.output<typeof changeView>;
@@ -64,7 +76,13 @@ export const runView = z.object({
       name: z.string(),
       executedIn: z.number().optional(),
       ...times,
-      jobs: z.array(z.object({ name: z.string(), ...times, steps: z.array(z.object({ name: z.string(), exitCode: z.number().nullable().optional(), ...times })) })),
+      jobs: z.array(
+        z.object({
+          name: z.string(),
+          ...times,
+          steps: z.array(z.object({ name: z.string(), exitCode: z.number().nullable().optional(), ...times })),
+        }),
+      ),
     }),
   ),
   images: z.array(z.object({ name: z.string(), digest: z.string().optional(), reference: z.string().optional(), ...times })),

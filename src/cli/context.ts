@@ -19,6 +19,8 @@ export type CliContext = {
   exitWith(status: number): void;
   /** A client for the server that the user is logged in at. @throws WaybillError UNAUTHENTICATED */
   client(): Promise<Client>;
+  /** Where that client logs in, and as whom: for the registry and git. */
+  credentials(): Promise<{ url: string; token: Secret }>;
   readonly login: { save(url: string, token: Secret): Promise<string>; forget(): Promise<void> };
   /** Default of `--data`. */
   readonly data: string;
@@ -34,8 +36,8 @@ export type Processes = {
     admin: string;
     email: readonly string[];
   }): Promise<{ token: Secret; url: string; folder: string }>;
-  server(options: { data: string; signal: AbortSignal; port?: number; onReady(url: string): void }): Promise<void>;
-  signer(options: { data: string; signal: AbortSignal; onReady(socket: string): void }): Promise<void>;
+  server(options: { data: string; signal: AbortSignal; onReady(url: string): void }): Promise<void>;
+  signer(options: { data: string; untilStdinEnds: boolean; signal: AbortSignal; onReady(socket: string): void }): Promise<void>;
   admission(options: AdmissionOptions & { signal: AbortSignal; onReady(url: string): void }): Promise<void>;
   backup(options: { data: string; to: string; signal: AbortSignal }): Promise<{ bytes: number; files: number }>;
   restore(options: { data: string; from: string; signal: AbortSignal }): Promise<{ files: number }>;
@@ -48,10 +50,12 @@ export type AdmissionOptions = {
   readonly folder: string;
   readonly host: string;
   readonly port: number;
-  /** URL of the Waybill server, or a folder with snapshot.json, keys.json and policy.json. */
+  /** URL of the Waybill server, or a file that holds its snapshot. */
   readonly source: string;
   /** File with the public keys (`waybill keys`), pinned: never fetched from the server that it is to judge. */
   readonly keys: string;
+  /** File with the policies (`waybill policy`), pinned like the keys. */
+  readonly policy: string;
   /** Names and addresses in the serving certificate. */
   readonly names: readonly string[];
 };

@@ -19,6 +19,8 @@ export type Attestations = {
   recordAttestation(bundle: string, about: { predicateType: string; subjects: readonly string[] }): Promise<Attestation>;
   /** Papers about `subject` (`sha256:…`, `gitCommit:…`, `gitTree:…`), oldest first; at most 1,000. */
   findAttestations(query: { subject: string; predicateType?: string }): Promise<Attestation[]>;
+  /** All papers of one type, oldest first, in pages from index `from` on; at most 1,000 a page. */
+  attestationsOf(predicateType: string, from: number): Promise<Attestation[]>;
 };
 
 const largestBundle = 16 * 1024 * 1024;
@@ -58,6 +60,10 @@ export function attestations(store: Store, clock: Clock): Attestations {
         .where('s.subject', '=', subject);
       if (predicateType !== undefined) query = query.where('s.predicate_type', '=', predicateType);
       return (await query.orderBy('a.idx').limit(most).execute()).map(attestationOf);
+    },
+    async attestationsOf(predicateType, from) {
+      const query = db.selectFrom('ledger_attestation').selectAll().where('predicate_type', '=', predicateType).where('idx', '>=', from);
+      return (await query.orderBy('idx').limit(most).execute()).map(attestationOf);
     },
   };
 }

@@ -41,12 +41,14 @@ export type Ledger = {
 export async function openLedger(store: Store, clock: Clock, origin: string): Promise<Ledger> {
   if (!isNoteName(origin)) throw new WaybillError('INVALID_INPUT', `${JSON.stringify(origin.slice(0, 100))} cannot be a ledger's origin`);
   const db = store.as<LedgerTables>();
-  await db
-    .insertInto('ledger_head')
-    .values({ id: 1, origin, size: 0 })
-    .onConflict((c) => c.column('id').doNothing())
-    .execute();
-  const head = await db.selectFrom('ledger_head').selectAll().where('id', '=', 1).executeTakeFirstOrThrow();
+  const row = () => db.selectFrom('ledger_head').selectAll().where('id', '=', 1).executeTakeFirst();
+  // Written at the first opening only, so that the signer can open the same ledger read-only.
+  if (!(await row())) {
+    const first = db.insertInto('ledger_head').values({ id: 1, origin, size: 0 });
+    await first.onConflict((c) => c.column('id').doNothing()).execute();
+  }
+  const head = await row();
+  if (!head) throw new WaybillError('LEDGER_BROKEN', 'the ledger has no head');
   if (head.origin !== origin) throw new WaybillError('CONFLICT', `this ledger's origin is ${head.origin}, not ${origin}`);
 
   const size = async () => (await db.selectFrom('ledger_head').select('size').where('id', '=', 1).executeTakeFirstOrThrow()).size;

@@ -31,7 +31,10 @@ export function lintCommands(program: Command, context: CliContext): void {
       if (problems.length > 0) context.out(problemsText(problems, text, context.colour));
       const paint = painter(context.colour);
       const count = (severity: string) => problems.filter((problem) => problem.severity === severity).length;
-      if (result.ok) context.out(`${paint('green', '✔')} ${file} is a valid pipeline file${count('warning') > 0 ? `, with ${count('warning')} warning(s)` : ''}.`);
+      if (result.ok)
+        context.out(
+          `${paint('green', '✔')} ${file} is a valid pipeline file${count('warning') > 0 ? `, with ${count('warning')} warning(s)` : ''}.`,
+        );
       else context.out(`${paint('red', '✘')} ${file}: ${count('error')} error(s), ${count('warning')} warning(s).`);
     });
   program

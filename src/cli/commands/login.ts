@@ -14,7 +14,8 @@ export function loginCommands(program: Command, context: CliContext): void {
     .action(async (url: string) => {
       if (context.interactive) context.note('Token, then Enter and Ctrl-D:');
       const token = new Secret((await context.readStdin()).trim());
-      if (token.reveal() === '') throw new WaybillError('INVALID_INPUT', 'there was no token on standard input', { fix: 'echo TOKEN | waybill login URL' });
+      if (token.reveal() === '')
+        throw new WaybillError('INVALID_INPUT', 'there was no token on standard input', { fix: 'echo TOKEN | waybill login URL' });
       const person = await connectApi({ url, token }).call(endpoints.whoAmI);
       const file = await context.login.save(url, token);
       show(context, program, person, () => [`Logged in at ${url} as ${person.id} (${person.role}). Kept in ${file}.`]);

@@ -32,14 +32,18 @@ export function processCommands(program: Command, context: CliContext): void {
 
   data(program.command('server'))
     .description('Run the server: git, API, registry, engine; the signer beside it')
-    .option('--port <n>', 'another port than the configured one', number)
-    .action(async (options: { data: string; port?: number }) => {
-      await context.processes.server({ ...options, signal: context.signal, onReady: (url) => context.note(`Waybill listens on ${url} (Ctrl-C ends it)`) });
+    .action(async (options: { data: string }) => {
+      await context.processes.server({
+        ...options,
+        signal: context.signal,
+        onReady: (url) => context.note(`Waybill listens on ${url} (Ctrl-C ends it)`),
+      });
     });
 
   data(program.command('signer'))
     .description('Run the signer alone, the only process that holds signing keys')
-    .action(async (options: { data: string }) => {
+    .option('--until-stdin-ends', 'end with the process that started it', false)
+    .action(async (options: { data: string; untilStdinEnds: boolean }) => {
       await context.processes.signer({ ...options, signal: context.signal, onReady: (socket) => context.note(`signer: ${socket}`) });
     });
 
@@ -47,15 +51,25 @@ export function processCommands(program: Command, context: CliContext): void {
     .description('Write the whole data directory into one file, while the server runs')
     .requiredOption('--to <file>', 'file to write (.tar); it will hold keys: keep it like them')
     .action(async (options: { data: string; to: string }) => {
-      const done = await context.processes.backup({ data: options.data, to: path.resolve(context.cwd, options.to), signal: context.signal });
-      show(context, program, done, () => [`${options.to}: ${done.files} files, ${(done.bytes / 1e6).toFixed(1)} MB. It holds keys; keep it like them.`]);
+      const done = await context.processes.backup({
+        data: options.data,
+        to: path.resolve(context.cwd, options.to),
+        signal: context.signal,
+      });
+      show(context, program, done, () => [
+        `${options.to}: ${done.files} files, ${(done.bytes / 1e6).toFixed(1)} MB. It holds keys; keep it like them.`,
+      ]);
     });
 
   data(program.command('restore'))
     .description('Make a data directory from a backup')
     .requiredOption('--from <file>', 'file that `waybill backup` wrote')
     .action(async (options: { data: string; from: string }) => {
-      const done = await context.processes.restore({ data: options.data, from: path.resolve(context.cwd, options.from), signal: context.signal });
+      const done = await context.processes.restore({
+        data: options.data,
+        from: path.resolve(context.cwd, options.from),
+        signal: context.signal,
+      });
       show(context, program, done, () => [`${options.data}: ${done.files} files. Start it: waybill server --data ${options.data}`]);
     });
 
@@ -63,23 +77,26 @@ export function processCommands(program: Command, context: CliContext): void {
   admission
     .command('serve', { isDefault: true })
     .description('Serve AdmissionReview over TLS from the signed snapshot')
-    .requiredOption('--source <url>', 'the Waybill server, or a folder with snapshot.json and policy.json')
+    .requiredOption('--source <url>', 'the Waybill server, or a file that holds its snapshot')
     .requiredOption('--keys <file>', 'public keys, from `waybill keys`; pinned here, never fetched')
+    .requiredOption('--policy <file>', 'the policies, from `waybill policy`; pinned here, never fetched')
     .option('--folder <folder>', 'certificates and the copy of the snapshot', path.join(context.data, 'admission'))
     .option('--host <address>', 'address to listen on', '127.0.0.1')
     .option('--port <n>', 'port to listen on', number, 8443)
     .option('--name <name>', 'name or address in the certificate; can be given again', collect, [])
-    .action(async (options: { source: string; keys: string; folder: string; host: string; port: number; name: string[] }) => {
-      await context.processes.admission({
-        source: options.source,
-        keys: options.keys,
-        folder: options.folder,
-        host: options.host,
-        port: options.port,
-        names: options.name.length > 0 ? options.name : ['localhost', '127.0.0.1', hostname()],
-        signal: context.signal,
-        onReady: (url) => context.note(`the gate listens on ${url}`),
-      });
-    });
+    .action(
+      async (options: { source: string; keys: string; policy: string; folder: string; host: string; port: number; name: string[] }) => {
+        await context.processes.admission({
+          source: options.source,
+          keys: options.keys,
+          policy: options.policy,
+          folder: options.folder,
+          host: options.host,
+          port: options.port,
+          names: options.name.length > 0 ? options.name : ['localhost', '127.0.0.1', hostname()],
+          signal: context.signal,
+          onReady: (url) => context.note(`the gate listens on ${url}`),
+        });
+      },
+    );
 }
-

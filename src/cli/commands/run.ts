@@ -12,7 +12,9 @@ export function runCommand(program: Command, context: CliContext): void {
     .option('--unsafe-no-sandbox', 'run steps as plain processes where no sandbox works; only for code that you trust', false)
     .action(async (name: string | undefined, options: { event: string; unsafeNoSandbox: boolean }) => {
       if (!(events as readonly string[]).includes(options.event)) {
-        throw new WaybillError('INVALID_INPUT', `there is no event ${JSON.stringify(options.event)}`, { fix: `One of: ${events.join(', ')}.` });
+        throw new WaybillError('INVALID_INPUT', `there is no event ${JSON.stringify(options.event)}`, {
+          fix: `One of: ${events.join(', ')}.`,
+        });
       }
       const passed = await context.processes.runLocal({
         cwd: context.cwd,

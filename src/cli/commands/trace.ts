@@ -21,7 +21,9 @@ export function drawTree(paint: Paint, root: TraceNode): string[] {
   const lines: string[] = [];
   const walk = (node: TraceNode, lead: string, branch: string) => {
     const detail = Object.entries(node.detail).map(([key, value]) => `${paint('dim', `${key}:`)} ${plain(value)}`);
-    lines.push(`${paint('dim', branch)}${paint('cyan', node.kind)} ${paint('bold', plain(node.name))}${detail.length ? `  ${detail.join('  ')}` : ''}`);
+    lines.push(
+      `${paint('dim', branch)}${paint('cyan', node.kind)} ${paint('bold', plain(node.name))}${detail.length ? `  ${detail.join('  ')}` : ''}`,
+    );
     node.children.forEach((child, index) => {
       const last = index === node.children.length - 1;
       walk(child, lead + (last ? '   ' : '│  '), lead + (last ? '└─ ' : '├─ '));

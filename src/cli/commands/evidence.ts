@@ -1,0 +1,91 @@
+import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Command } from 'commander';
+import { endpoints, streams } from '../../api/endpoints.ts';
+import { verifyExport } from '../../ledger/verify.ts';
+import type { CliContext } from '../context.ts';
+import { show } from '../output.ts';
+import { verifyImage } from '../verify-image.ts';
+
+const collect = (value: string, before: string[]): string[] => [...before, value];
+
+/** `waybill verify | images | keys | policy | ledger export | ledger verify | ledger checkpoint`. */
+export function evidenceCommands(program: Command, context: CliContext): void {
+  const keysFrom = async (file: string | undefined): Promise<{ papers: unknown; ledger: string }> =>
+    file === undefined
+      ? ((await (await context.client()).call(endpoints.keys)) as { papers: unknown; ledger: string })
+      : (JSON.parse(await readFile(path.resolve(context.cwd, file), 'utf8')) as { papers: unknown; ledger: string });
+
+  program
+    .command('verify <image>')
+    .description('Verify the papers of an image: signatures, subject, place in the ledger')
+    .option('--keys <file>', 'public keys that you trust, from `waybill keys`; the server’s own otherwise')
+    .action(async (image: string, options: { keys?: string }) => {
+      const result = await verifyImage(context, image, await keysFrom(options.keys));
+      if (!result.ok) context.exitWith(1);
+      show(context, program, result, (paint, table) => [
+        `${paint('bold', result.reference)}`,
+        ...table(
+          ['', 'PAPER', 'LEDGER', ''],
+          result.papers.map((paper) => [
+            paper.ok ? paint('green', '✔') : paint('red', '✘'),
+            paper.predicateType,
+            String(paper.ledgerIndex ?? ''),
+            paper.detail,
+          ]),
+        ),
+        ...result.missing.map((missing) => paint('red', `✘ missing: ${missing}`)),
+        result.ok ? paint('green', '✔ This image has its papers.') : paint('red', '✘ This image does not have its papers.'),
+      ]);
+    });
+
+  program
+    .command('images')
+    .description('Images that the gate admits')
+    .action(async () => {
+      const images = await (await context.client()).call(endpoints.listImages);
+      show(context, program, images, (paint, table) =>
+        table(
+          ['DIGEST', 'REPOSITORY', 'COMMIT', 'RUN', 'VALID UNTIL'],
+          images.map((i) => [i.digest, i.repository, i.commit.slice(0, 12), String(i.run), i.validUntil]),
+        ),
+      );
+    });
+
+  program
+    .command('keys')
+    .description('Print the public keys of papers and ledger; pin them where they are trusted')
+    .action(async () => context.out(JSON.stringify(await (await context.client()).call(endpoints.keys), null, 2)));
+  program
+    .command('policy')
+    .description('Print the policies of all namespaces')
+    .action(async () => context.out(JSON.stringify(await (await context.client()).call(endpoints.policy), null, 2)));
+
+  const ledger = program.command('ledger').description('The append-only record of papers, verdicts and acts');
+  ledger
+    .command('export')
+    .description('Print the whole ledger as NDJSON')
+    .action(async () => {
+      for await (const line of (await context.client()).lines(streams.ledger, context.signal)) context.out(line);
+    });
+  ledger
+    .command('checkpoint')
+    .description('Print the newest signed checkpoint; keep it elsewhere as a witness')
+    .action(async () => context.out((await (await context.client()).call(endpoints.checkpoint)).checkpoint.trimEnd()));
+  ledger
+    .command('verify <file>')
+    .description('Verify an exported ledger offline')
+    .option('--keys <file>', 'public keys, from `waybill keys`; the server’s own otherwise')
+    .option('--witness <file>', 'a checkpoint that was kept elsewhere; can be given again', collect, [])
+    .action(async (file: string, options: { keys?: string; witness: string[] }) => {
+      const keys = await keysFrom(options.keys);
+      const witnessed = await Promise.all(options.witness.map((each) => readFile(path.resolve(context.cwd, each), 'utf8')));
+      const lines = createReadStream(path.resolve(context.cwd, file), { encoding: 'utf8' }) as AsyncIterable<string>;
+      const result = await verifyExport(lines, { verifierKeys: [keys.ledger], witnessed });
+      show(context, program, result, (paint) => [
+        `${paint('green', '✔')} ${result.size} entries, ${result.checkpoints} checkpoints, root ${result.root}`,
+        ...(result.uncovered > 0 ? [paint('yellow', `  ${result.uncovered} entries are younger than the last checkpoint.`)] : []),
+      ]);
+    });
+}

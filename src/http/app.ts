@@ -1,0 +1,48 @@
+import Fastify from 'fastify';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { can } from '../identity/roles.ts';
+import { Secret } from '../kernel/secret.ts';
+import type { World } from '../ops/world.ts';
+import { errorHandler } from './errors.ts';
+import { administrationRoutes } from './routes/administration.ts';
+import { changeRoutes } from './routes/changes.ts';
+import { evidenceRoutes } from './routes/evidence.ts';
+import { pageRoutes } from './routes/pages.ts';
+import { runRoutes } from './routes/runs.ts';
+import type { Authenticate } from './serve.ts';
+import { createSessions } from './session.ts';
+
+const bodyLimit = 2 * 1024 * 1024;
+
+/** The server's HTTP: git and the registry as they are, everything else through Fastify. */
+export async function createHttp(world: World): Promise<{ handle(request: IncomingMessage, response: ServerResponse): void }> {
+  const app = Fastify({ bodyLimit, logger: false, requestTimeout: 0 });
+  app.setErrorHandler(errorHandler(world.logger));
+  const sessions = createSessions(world.clock, world.url.startsWith('https:'));
+
+  const authenticate: Authenticate = async (request) => {
+    const bearer = /^Bearer ([\w.~+/=-]{1,512})$/.exec(request.headers.authorization ?? '')?.[1];
+    if (bearer !== undefined) return world.identity.authenticate(new Secret(bearer));
+    // The cookie of the pages reads only: a form on another site can make a browser send it.
+    const person = request.method === 'GET' ? sessions.personOf(request.headers.cookie) : undefined;
+    const known = person === undefined ? undefined : await world.identity.getPerson(person);
+    return can(known, 'read') ? known : undefined;
+  };
+
+  administrationRoutes(app, world, authenticate);
+  changeRoutes(app, world, authenticate);
+  runRoutes(app, world, authenticate);
+  evidenceRoutes(app, world, authenticate);
+  pageRoutes(app, world, authenticate, sessions);
+  await app.ready();
+
+  return {
+    handle(request, response) {
+      const path = request.url ?? '/';
+      if (path.startsWith('/git/')) void world.source.handleHttp(request, response);
+      else if (path === '/v2' || path.startsWith('/v2/') || path.startsWith('/registry/token'))
+        void world.registry.handle(request, response);
+      else app.routing(request, response);
+    },
+  };
+}

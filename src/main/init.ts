@@ -1,0 +1,35 @@
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import type { Processes } from '../cli/context.ts';
+import type { ConfigInput } from '../config/config.ts';
+import { foldersOf } from '../config/folders.ts';
+import { openIdentity } from '../identity/identity.ts';
+import { systemClock } from '../kernel/clock.ts';
+import { WaybillError } from '../kernel/error.ts';
+import { createMasterKey } from '../secrets/master-key.ts';
+import { openStore } from '../store/store.ts';
+import { openLedger } from '../ledger/ledger.ts';
+import { migrations } from './migrations.ts';
+import { createSignerFiles, readOrigin } from './signer-files.ts';
+
+/** Makes a data directory with keys, configuration and the first administrator, whose token is returned once. */
+export const init: Processes['init'] = async ({ data, url, port = 8080, admin, email }) => {
+  const folders = foldersOf(data);
+  await mkdir(folders.data, { recursive: true, mode: 0o700 });
+  if ((await readdir(folders.data)).length > 0) {
+    throw new WaybillError('CONFLICT', `${folders.data} is not empty`, {
+      fix: 'Give another folder with --data, or start the server that is there.',
+    });
+  }
+  const config: ConfigInput = { server: { port, ...(url === undefined ? {} : { url }) } };
+  await writeFile(folders.configFile, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600, flag: 'wx' });
+  await createMasterKey(folders.masterKeyFile);
+  await createSignerFiles(folders.signer, systemClock.now());
+  await using store = openStore(folders.storeFile);
+  await store.migrate(migrations);
+  const ledger = await openLedger(store, systemClock, await readOrigin(folders.signer));
+  const identity = openIdentity(store, systemClock);
+  const person = await identity.addPerson({ id: admin, emails: email, role: 'admin' });
+  const { token } = await identity.mintToken(person, { label: 'first administrator' });
+  await ledger.append({ kind: 'admin', subject: [admin], body: { act: 'init', administrator: admin } });
+  return { token, url: url ?? `http://127.0.0.1:${port}`, folder: folders.data };
+};

@@ -1,0 +1,19 @@
+import { deployMigrations } from '../deploy/migrations.ts';
+import { identityMigrations } from '../identity/migrations.ts';
+import { ledgerMigrations } from '../ledger/migrations.ts';
+import { registryMigrations } from '../registry/migrations.ts';
+import { runMigrations } from '../run/migrations.ts';
+import { secretsMigrations } from '../secrets/migrations.ts';
+import { sourceMigrations } from '../source/migrations.ts';
+import type { Migration } from '../store/store.ts';
+
+/** The whole schema, each table brought by the folder that owns it. */
+export const migrations: readonly Migration[] = [
+  ...ledgerMigrations,
+  ...identityMigrations,
+  ...secretsMigrations,
+  ...sourceMigrations,
+  ...registryMigrations,
+  ...runMigrations,
+  ...deployMigrations,
+];

@@ -1,0 +1,213 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import type { Processes } from '../cli/context.ts';
+import { loadConfig } from '../config/config.ts';
+import { openEnvironments } from '../deploy/environment.ts';
+import { openReleases } from '../deploy/releases.ts';
+import { createHttp } from '../http/app.ts';
+import { openIdentity } from '../identity/identity.ts';
+import { systemClock } from '../kernel/clock.ts';
+import { messageOf } from '../kernel/error.ts';
+import { attestations } from '../ledger/attestations.ts';
+import { openLedger } from '../ledger/ledger.ts';
+import { propose } from '../ops/propose.ts';
+import { recordRefusal } from '../ops/record-refusal.ts';
+import { recoverRuns } from '../ops/recover-runs.ts';
+import { startInitial } from '../ops/start-initial.ts';
+import type { World } from '../ops/world.ts';
+import { openRegistry } from '../registry/registry.ts';
+import { createEngine, type Engine } from '../run/engine.ts';
+import { openJournal } from '../run/journal.ts';
+import { openLogs } from '../run/logs.ts';
+import { Semaphore } from '../run/semaphore.ts';
+import { openHostRunner } from '../runner/host/open.ts';
+import { openSecrets } from '../secrets/secrets.ts';
+import { openLocalSource, type LocalSource } from '../source/local/local-source.ts';
+import { openStore } from '../store/store.ts';
+import { serveControl } from './control.ts';
+import { processLogger } from './logger.ts';
+import { startSigner } from './managed-signer.ts';
+import { connectSigner } from '../evidence/signer/client.ts';
+import { migrations } from './migrations.ts';
+import { registryNameOf, urlOf } from './names.ts';
+import { openPapersOffice } from './papers-office.ts';
+import { serverPerformers } from './performers.ts';
+import { loadPolicies } from './policies.ts';
+import { SharedLock } from './shared-lock.ts';
+import { readOrigin } from './signer-files.ts';
+import { openTargets } from './targets.ts';
+import { findToolchains } from './toolchains.ts';
+
+const sealEveryMs = 10 * 60_000;
+
+/** The server: wires every part once, serves until aborted, and takes everything down in the reverse order. */
+export async function server(options: Parameters<Processes['server']>[0] & { environment: NodeJS.ProcessEnv }): Promise<void> {
+  const { signal, environment } = options;
+  const config = await loadConfig(options.data);
+  const { folders } = config;
+  const logger = processLogger('server');
+  const clock = systemClock;
+  const url = urlOf(config);
+  const registryName = registryNameOf(config);
+  await using stack = new AsyncDisposableStack();
+
+  await mkdir(path.dirname(folders.sockets.control), { recursive: true, mode: 0o700 });
+  // What moves refs and rows together shares it; a backup has it alone for the moment in which it copies both.
+  const moving = new SharedLock();
+  stack.use(await serveControl(folders.sockets.control, () => moving.alone()));
+
+  const store = stack.use(openStore(folders.storeFile));
+  const applied = await store.migrate(migrations);
+  if (applied.length > 0) logger.info({ applied }, 'the database was migrated');
+  const secrets = await openSecrets(store, folders.masterKeyFile);
+  const identity = openIdentity(store, clock);
+  const ledger = await openLedger(store, clock, await readOrigin(folders.signer));
+  const journal = openJournal(store, clock);
+  const logs = openLogs(folders.logs);
+  const signer = config.signer.managed
+    ? stack.use(await startSigner({ cli: process.argv[1] ?? '', data: folders.data, socket: folders.sockets.signer, logger, environment }))
+    : connectSigner(folders.sockets.signer);
+  const papers = await openPapersOffice(signer, ledger, folders.admission);
+
+  const tools = findToolchains(environment['PATH'] ?? '', ['node', 'npm']);
+  const runner = stack.use(
+    await openHostRunner({
+      folder: folders.work,
+      logger,
+      clock,
+      toolchains: [...tools.folders, ...config.runner.toolchains],
+      path: [...config.runner.path, ...tools.path, '/usr/local/bin', '/usr/bin', '/bin', '/usr/sbin', '/sbin'].join(':'),
+      allowAddresses: config.runner.allowAddresses,
+      unsafeNoSandbox: config.runner.unsafeNoSandbox,
+    }),
+  );
+  const registry = stack.use(
+    await openRegistry({
+      store,
+      folder: folders.registry,
+      clock,
+      logger,
+      service: registryName,
+      realm: `${url}/registry/token`,
+      async authenticate(username, password) {
+        const person = await identity.authenticateBasic(username, password);
+        return person && { person: person.id, admin: person.role === 'admin' };
+      },
+      async onGrant(grant) {
+        const subject = grant.kind === 'push' ? [grant.repository, `run:${grant.run}`] : [`environment:${grant.environment}`];
+        await ledger.append({ kind: 'grant', subject, body: JSON.parse(JSON.stringify(grant)) });
+      },
+      onRefusal: (refusal) => refused(`${refusal.action} of ${refusal.repository} by ${refusal.holder}`, refusal.reason),
+    }),
+  );
+  const refused = (what: string, detail: string) => {
+    recordRefusal({ ledger, logger }, what, detail).catch((error: unknown) =>
+      logger.error({ error: messageOf(error) }, 'a refusal could not be recorded'),
+    );
+  };
+
+  let engine: Engine | undefined;
+  const { defaultPolicy, policies } = await loadPolicies(folders.data, registryName, config.review.approvals);
+  const environments = openEnvironments(store, secrets, clock);
+  const locks = new Map<string, Semaphore>();
+  const source: LocalSource = stack.use(
+    await openLocalSource({
+      store,
+      identity,
+      folder: folders.repositories,
+      hookSocket: folders.sockets.hooks,
+      node: process.execPath,
+      clock,
+      logger,
+      requiredApprovals: config.review.approvals,
+      onProposed: (change, version) => propose(world, change, version),
+      onInitialPush: async (push) => startInitial(world, { ...push, tree: await source.treeOf(push.repository, push.commit) }),
+      onRefused: (refusal) => refused(`push to ${refusal.ref} of ${refusal.repository} by ${refusal.person}`, refusal.reason),
+    }),
+  );
+  const world: World = {
+    clock,
+    logger,
+    store,
+    identity,
+    source: {
+      ...source,
+      async merge(id, person, options) {
+        using _moving = await moving.share();
+        return source.merge(id, person, options);
+      },
+      async handleHttp(request, response) {
+        using _moving = request.method === 'POST' && request.url?.endsWith('/git-receive-pack') ? await moving.share() : undefined;
+        await source.handleHttp(request, response);
+      },
+    },
+    ledger,
+    attestations: attestations(store, clock),
+    papers,
+    journal,
+    logs,
+    runner,
+    engine: () => {
+      if (!engine) throw new Error('the engine is asked for before it is there');
+      return engine;
+    },
+    registry,
+    environments,
+    releases: openReleases(store, clock),
+    lockEnvironment(name, waiting) {
+      const lock = locks.get(name) ?? new Semaphore(1);
+      locks.set(name, lock);
+      return lock.acquire(waiting);
+    },
+    target: openTargets({ environments, folder: path.join(folders.work, 'local'), environment }),
+    policies,
+    defaultPolicy,
+    url,
+    registryName,
+    workFolder: folders.work,
+  };
+  engine = stack.use(
+    createEngine({
+      journal,
+      logs,
+      runner,
+      clock,
+      logger,
+      performers: serverPerformers(world, journal),
+      source: async ({ head }, abort) => ({ tar: await source.archive(head.repository, head.commit, abort) }),
+      slots: config.runner.slots ?? availableParallelism(),
+    }),
+  );
+  await rm(path.join(folders.work, 'images'), { recursive: true, force: true });
+
+  const http = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 0, headersTimeout: 30_000 });
+  const app = await createHttp(world);
+  http.on('request', (request, response) => app.handle(request, response));
+  await new Promise<void>((resolve, reject) => {
+    http.once('error', reject);
+    http.listen(config.server.port, config.server.host, resolve);
+  });
+  stack.defer(
+    () =>
+      new Promise<void>((resolve) => {
+        http.close(() => resolve());
+        http.closeAllConnections();
+      }),
+  );
+  // Pushes of an image go through our own address: recovery comes after listening.
+  await recoverRuns(world);
+  await papers.seal();
+  const sealing = setInterval(
+    () => papers.seal().catch((error: unknown) => logger.error({ error: messageOf(error) }, 'the snapshot could not be sealed')),
+    sealEveryMs,
+  );
+  stack.defer(() => clearInterval(sealing));
+  const isolation = await runner.isolation();
+  if (!isolation.ok) logger.warn({ reason: isolation.reason }, 'no isolation works here: unreviewed code is refused');
+
+  options.onReady(url);
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  logger.info({}, 'stopping');
+}

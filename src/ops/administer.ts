@@ -1,0 +1,85 @@
+import type { Person, Token } from '../identity/person.ts';
+import type { Environment } from '../deploy/environment.ts';
+import { parsePersonId } from '../identity/person.ts';
+import type { RepositoryName } from '../kernel/ids.ts';
+import { Secret } from '../kernel/secret.ts';
+import type { Repository } from '../source/port.ts';
+import type { World } from './world.ts';
+
+/** Administrative acts. Each is done and then written to the ledger with who did it; none of them holds a secret's value there. */
+async function act(
+  world: World,
+  by: Person,
+  what: string,
+  subject: string,
+  body: Record<string, string | number | string[]> = {},
+): Promise<void> {
+  await world.ledger.append({ kind: 'admin', subject: [subject], body: { act: what, by: by.id, subject, ...body } });
+}
+
+export async function addPerson(
+  world: World,
+  by: Person,
+  input: { id: string; name?: string | undefined; emails: string[]; role: string },
+): Promise<Person> {
+  const { name, ...rest } = input;
+  const person = await world.identity.addPerson({ ...rest, ...(name === undefined ? {} : { name }) });
+  await act(world, by, 'person-add', person.id, { role: person.role, emails: [...person.emails] });
+  return person;
+}
+
+export async function removePerson(world: World, by: Person, id: string): Promise<void> {
+  const person = await world.identity.removePerson(parsePersonId(id));
+  await act(world, by, 'person-remove', person.id);
+}
+
+export async function createToken(
+  world: World,
+  by: Person,
+  input: { person: string; label: string; expiresInDays?: number | undefined },
+): Promise<{ id: string; token: Secret }> {
+  const id = parsePersonId(input.person);
+  const { label, expiresInDays } = input;
+  const minted = await world.identity.mintToken(
+    { id },
+    { label: label || 'token', ...(expiresInDays === undefined ? {} : { expiresInDays }) },
+  );
+  await act(world, by, 'token-create', id, { token: minted.id, label });
+  return minted;
+}
+
+export async function revokeToken(world: World, by: Person, id: string): Promise<Token> {
+  const token = await world.identity.revokeToken(id);
+  await act(world, by, 'token-revoke', token.person, { token: token.id });
+  return token;
+}
+
+export async function addRepository(world: World, by: Person, input: { name: string; protectedBranch: string }): Promise<Repository> {
+  const repository = await world.source.createRepository({ name: input.name as RepositoryName, protectedBranch: input.protectedBranch });
+  await act(world, by, 'repository-add', repository.name, { protectedBranch: repository.protectedBranch });
+  return repository;
+}
+
+export async function removeRepository(world: World, by: Person, name: string): Promise<void> {
+  await world.source.removeRepository(name as RepositoryName);
+  await act(world, by, 'repository-remove', name);
+}
+
+export async function addEnvironment(
+  world: World,
+  by: Person,
+  input: { name: string; kind: 'cluster' | 'local'; namespace: string; kubeconfig?: string | undefined },
+): Promise<Environment> {
+  const base = { name: input.name, namespace: input.namespace };
+  const environment = await world.environments.add(
+    input.kind === 'local' ? { ...base, kind: 'local' } : { ...base, kind: 'cluster', kubeconfig: new Secret(input.kubeconfig ?? '') },
+  );
+  await act(world, by, 'environment-add', environment.name, { environmentKind: environment.kind, namespace: environment.namespace });
+  return environment;
+}
+
+export async function removeEnvironment(world: World, by: Person, name: string): Promise<boolean> {
+  const removed = await world.environments.remove(name);
+  if (removed) await act(world, by, 'environment-remove', name);
+  return removed;
+}

@@ -1,0 +1,39 @@
+import { buffer } from 'node:stream/consumers';
+import type { BaseImage } from '../image/layers/build-context.ts';
+import { WaybillError } from '../kernel/error.ts';
+import type { RegistryClient } from '../oci/client-types.ts';
+import { parseReference } from '../oci/reference.ts';
+
+const largestConfig = 4 * 1024 * 1024;
+
+/** Repository of a base in our own registry; another registry's name is refused until images can be imported from there. */
+export function baseRepository(base: string, registryName: string): string | undefined {
+  if (base === 'scratch') return undefined;
+  const reference = parseReference(base);
+  if (reference.registry !== undefined && reference.registry !== registryName) {
+    throw new WaybillError('UNSUPPORTED', `the base ${base} is in another registry`, {
+      fix: `Use a base that a run of this Waybill has built: ${registryName}/REPOSITORY/IMAGE@sha256:….`,
+    });
+  }
+  return reference.repository;
+}
+
+/** A base from our registry, resolved to a digest now and read by it. */
+export async function baseImage(client: RegistryClient, registryName: string, base: string, signal: AbortSignal): Promise<BaseImage> {
+  const repository = baseRepository(base, registryName);
+  const { digest, tag } = parseReference(base);
+  if (repository === undefined) throw new WaybillError('INTERNAL', 'scratch has no manifest');
+  const resolved = await client.resolve(repository, digest ?? tag ?? 'latest', signal);
+  if (!resolved) throw new WaybillError('NOT_FOUND', `there is no base image ${base} in ${registryName}`);
+  const { manifest } = await client.getManifest(repository, resolved.digest, signal);
+  if (manifest.kind !== 'image') throw new WaybillError('IMAGE_BASE_INVALID', `${base} is no image manifest for one platform`);
+  const { image } = manifest;
+  if (image.config.size > largestConfig)
+    throw new WaybillError('IMAGE_BASE_INVALID', `the configuration of ${base} is larger than ${largestConfig} bytes`);
+  return {
+    digest: resolved.digest,
+    manifest: image,
+    config: await buffer(await client.getBlob(repository, image.config, signal)),
+    blob: (descriptor, signal) => client.getBlob(repository, descriptor, signal),
+  };
+}

@@ -1,0 +1,172 @@
+import { judgeObject } from '../admission/judge-object.ts';
+import { imagesOf, kindOf } from '../admission/images.ts';
+import { indexSnapshot, noKnowledge } from '../admission/snapshot-index.ts';
+import { requireForward } from '../deploy/forward-only.ts';
+import { loadManifests } from '../deploy/manifests/load.ts';
+import { manifestDigest } from '../deploy/manifests/manifest-digest.ts';
+import { rewriteImages } from '../deploy/manifests/rewrite-images.ts';
+import { stamp } from '../deploy/manifests/stamp.ts';
+import { wirePullSecret } from '../deploy/manifests/wire-pull-secret.ts';
+import type { LoadedObject } from '../deploy/manifests/loaded-object.ts';
+import { pullSecretName } from '../deploy/pull-secret.ts';
+import type { Environment } from '../deploy/environment.ts';
+import { WaybillError } from '../kernel/error.ts';
+import type { Digest } from '../kernel/digest.ts';
+import type { PlannedDeploy } from '../plan/plan.ts';
+import { policyFor } from '../policy/evidence-policy.ts';
+import { renderVerdict } from '../policy/render.ts';
+import type { RunContext } from '../run/port.ts';
+import { describeSubject } from '../admission/subject.ts';
+import { recordRefusal } from './record-refusal.ts';
+import type { World } from './world.ts';
+
+const pullTokenMs = 365 * 24 * 3_600_000;
+const largestManifest = 4 * 1024 * 1024;
+
+/**
+ * Deploys the manifests of the merged commit with the digests that this run has built: rendered, judged as the gate will judge them,
+ * applied, and waited for. Forward only; one release at a time in an environment.
+ */
+export async function deployRelease(world: World, context: RunContext, deploy: PlannedDeploy): Promise<{ endpoints: readonly string[] }> {
+  const { head, run, signal } = context;
+  const progress = (line: string) => context.log('waybill', line);
+  const environment = await world.environments.get(deploy.environment);
+  if (!environment) {
+    throw new WaybillError('NOT_FOUND', `there is no environment ${deploy.environment}`, {
+      fix: `An administrator adds it: waybill environment add ${deploy.environment} --kubeconfig FILE --namespace NAME, or --local.`,
+    });
+  }
+  using _lock = await world.lockEnvironment(environment.name, signal);
+  const digests = await builtImages(context);
+  const rendered = await render(world, context, deploy, environment, digests);
+
+  const current = await world.releases.current(environment.name, head.repository);
+  await requireForward(current?.commit, head.commit, (a, b) => world.source.isAncestor(head.repository, a, b), false);
+  await judge(world, environment, rendered, progress);
+
+  await using target = await world.target(environment);
+  const ready = await target.preflight({ signal });
+  if (!ready.ok) throw new WaybillError('CONFLICT', `${environment.name} cannot take a release: ${ready.reason}`);
+
+  const release = await world.releases.start({
+    environment: environment.name,
+    repository: head.repository,
+    run,
+    commit: head.commit,
+    digests: Object.fromEntries([...digests].map(([name, image]) => [name, image.digest])),
+    manifestDigest: manifestDigest(rendered),
+    rollback: false,
+  });
+  let why: string | undefined;
+  try {
+    const pull = await world.registry.mintPull({
+      environment: environment.name,
+      repositories: [...digests.values()].map((image) => image.repository),
+      ttlMs: pullTokenMs,
+    });
+    const pullSecret = { registry: world.registryName, username: pull.username, password: pull.password };
+    const objects = rendered.map((loaded) => loaded.object);
+    const applied = await target.apply(objects, { pullSecret, signal, onProgress: progress });
+    const readiness = await target.waitReady(applied, { signal, timeoutMs: deploy.timeoutMs, onProgress: progress });
+    if (!readiness.ready) throw new WaybillError('DEPLOY_FAILED', readiness.why);
+    await world.releases.finish(release.id, { status: 'ready' });
+    return {
+      endpoints: readiness.endpoints.flatMap((endpoint) =>
+        endpoint.url === undefined ? [`${endpoint.name}:${endpoint.port}`] : [endpoint.url],
+      ),
+    };
+  } catch (error) {
+    why = error instanceof Error ? error.message : String(error);
+    await world.releases.finish(release.id, { status: 'failed', why });
+    throw error;
+  } finally {
+    await world.ledger.append({
+      kind: 'release',
+      subject: [`gitCommit:${head.commit}`, `environment:${environment.name}`, ...[...digests.values()].map((image) => image.digest)],
+      body: {
+        release: release.id,
+        environment: environment.name,
+        namespace: environment.namespace,
+        repository: head.repository,
+        run,
+        commit: head.commit,
+        manifestDigest: release.manifestDigest,
+        digests: { ...release.digests },
+        status: why === undefined ? 'ready' : 'failed',
+        ...(why === undefined ? {} : { why }),
+      },
+    });
+  }
+}
+
+type BuiltImage = { readonly repository: string; readonly digest: Digest };
+
+async function builtImages(context: RunContext): Promise<ReadonlyMap<string, BuiltImage>> {
+  const { images } = await context.state();
+  return new Map(
+    images.flatMap(({ name, repository, digest, status }) =>
+      status === 'passed' && repository !== undefined && digest !== undefined ? [[name, { repository, digest }]] : [],
+    ),
+  );
+}
+
+async function render(
+  world: World,
+  { head, run }: RunContext,
+  deploy: PlannedDeploy,
+  environment: Environment,
+  images: ReadonlyMap<string, BuiltImage>,
+): Promise<LoadedObject[]> {
+  const files = new Map<string, string>();
+  for (const file of await world.source.listFiles(head.repository, head.commit, deploy.manifests)) {
+    if (!/\.(ya?ml|json)$/i.test(file)) continue;
+    const content = await world.source.readFile(head.repository, head.commit, file, { maxBytes: largestManifest });
+    if (content) files.set(file, content.toString('utf8'));
+  }
+  if (files.size === 0)
+    throw new WaybillError('NOT_FOUND', `there is no manifest at ${deploy.manifests} in commit ${head.commit.slice(0, 12)}`);
+  const pinned: Record<string, string> = {};
+  for (const [reference, name] of Object.entries(deploy.images)) {
+    const image = images.get(name);
+    if (!image) throw new WaybillError('NOT_FOUND', `this run has not built an image ${name}`);
+    pinned[reference] = `${world.registryName}/${image.repository}@${image.digest}`;
+  }
+  const rewritten = rewriteImages(loadManifests(files), pinned);
+  const stamped = stamp(rewritten, { run, commit: head.commit, repository: head.repository, environment });
+  return wirePullSecret(stamped, pullSecretName);
+}
+
+/** The same verdict that the gate will give, before anything is touched. */
+async function judge(
+  world: World,
+  environment: Environment,
+  rendered: readonly LoadedObject[],
+  progress: (line: string) => void,
+): Promise<void> {
+  const policy = policyFor(await world.policies(), environment.namespace);
+  if (policy === 'exempt')
+    throw new WaybillError('FORBIDDEN', `the namespace ${environment.namespace} is exempt from the gate; Waybill deploys nothing there`);
+  const known = await world.papers.snapshot();
+  const knowledge = known ? indexSnapshot(known.snapshot).knowledge(world.clock.now()) : noKnowledge;
+  for (const { object, file, line } of rendered) {
+    const kind = kindOf(object);
+    if (!kind) continue;
+    const verdict = judgeObject(imagesOf(object, kind, []), policy, knowledge, world.clock.now());
+    const subject = describeSubject(object, kind.kind, environment.namespace, object.metadata.name);
+    await world.ledger.append({
+      kind: 'verdict',
+      subject: [`environment:${environment.name}`],
+      body: { subject, decision: verdict.decision, reasons: verdict.reasons.map((reason) => ({ ...reason })) },
+    });
+    if (verdict.decision === 'allow') {
+      progress(`allowed: ${subject}`);
+      continue;
+    }
+    const text = `${file}:${line}: ${renderVerdict(verdict, subject)}`;
+    progress(text);
+    if (verdict.decision === 'deny') {
+      await recordRefusal(world, `deploy to ${environment.name}`, text);
+      throw new WaybillError('ADMISSION_DENIED', text);
+    }
+  }
+}

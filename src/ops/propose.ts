@@ -1,0 +1,33 @@
+import { WaybillError } from '../kernel/error.ts';
+import { findRuns } from '../run/queries.ts';
+import type { Change, ChangeVersion } from '../source/port.ts';
+import { planCommit } from './plan-commit.ts';
+import type { World } from './world.ts';
+
+/** A version of a change has arrived: its run starts, the run of the older version ends. Returns what the pusher reads in the terminal. */
+export async function propose(world: World, change: Change, version: ChangeVersion): Promise<{ message: string }> {
+  for (const run of await findRuns(world.store, { change: change.id, event: 'change', open: true })) {
+    await world
+      .engine()
+      .cancel(run.id, version.pusher, `version ${version.version} of change ${change.id} was pushed`)
+      .catch((error: unknown) => {
+        // It may have ended in between; anything else is worth a line.
+        if (!(error instanceof WaybillError && error.code === 'CONFLICT')) throw error;
+      });
+  }
+  const planned = await planCommit(world, change.repository, version.head, 'change');
+  if (!planned.ok) return { message: `${planned.why}\nChange ${change.id} cannot be merged before its pipeline file can be read.` };
+  const run = await world.engine().submit({
+    type: 'run-created',
+    repository: change.repository,
+    event: 'change',
+    commit: version.head,
+    tree: version.tree,
+    reviewed: false,
+    change: { id: change.id, version: version.version },
+    plan: planned.plan,
+    notes: planned.plan.stages.length === 0 ? ['No stage is on `change`: nothing was tested before the review.'] : [],
+    requestedBy: version.pusher,
+  });
+  return { message: `Run ${run}: ${world.url}/runs/${run}\nChange ${change.id}: ${world.url}/changes/${change.id}` };
+}

@@ -1,0 +1,57 @@
+import type { RunRowView, RunView } from '../api/views.ts';
+import type { ChangeId, RepositoryName, RunId } from '../kernel/ids.ts';
+import { stateOf } from '../run/machine.ts';
+import { findRuns, type RunFilter } from '../run/queries.ts';
+import type { World } from './world.ts';
+
+/** A run as people and programs see it: its state, folded from the journal, and the papers that it left. */
+export async function showRun(world: World, id: RunId): Promise<RunView> {
+  const events = await world.journal.events(id);
+  const state = stateOf(events);
+  const { head } = state;
+  return {
+    id,
+    repository: head.repository,
+    event: head.event,
+    commit: head.commit,
+    tree: head.tree,
+    reviewed: head.reviewed,
+    requestedBy: head.requestedBy,
+    ...(head.change ? { change: { ...head.change } } : {}),
+    ...(head.replaces === undefined ? {} : { replaces: head.replaces }),
+    status: state.status,
+    ...(state.reason === undefined ? {} : { reason: state.reason }),
+    createdAt: state.createdAt,
+    ...(state.finishedAt === undefined ? {} : { finishedAt: state.finishedAt }),
+    notes: [...state.notes],
+    stages: state.stages.map((stage) => ({ ...stage, jobs: stage.jobs.map((job) => ({ ...job, steps: [...job.steps] })) })),
+    images: state.images.map(({ repository, ...image }) => ({
+      ...image,
+      ...(repository !== undefined && image.digest !== undefined
+        ? { reference: `${world.registryName}/${repository}@${image.digest}` }
+        : {}),
+    })),
+    deploys: state.deploys.map(({ endpoints, ...deploy }) => ({ ...deploy, ...(endpoints ? { endpoints: [...endpoints] } : {}) })),
+    papers: events.flatMap(({ at, event }) =>
+      event.type === 'paper-signed'
+        ? [{ predicateType: event.predicateType, subject: event.subject, ledgerIndex: event.ledgerIndex, at }]
+        : [],
+    ),
+  };
+}
+
+export async function listRuns(world: World, filter: { repository?: string; change?: number; limit?: number }): Promise<RunRowView[]> {
+  const wanted: RunFilter = {
+    ...(filter.repository === undefined ? {} : { repository: filter.repository as RepositoryName }),
+    ...(filter.change === undefined ? {} : { change: filter.change as ChangeId }),
+    ...(filter.limit === undefined ? {} : { limit: filter.limit }),
+  };
+  const rows = await findRuns(world.store, wanted);
+  return Promise.all(
+    rows.map(async ({ open: _, tree: __, ...row }) => ({
+      ...row,
+      ...(row.change ? { change: { ...row.change } } : {}),
+      status: (await world.journal.state(row.id)).status,
+    })),
+  );
+}

@@ -1,0 +1,48 @@
+import type { Environments, Environment } from '../deploy/environment.ts';
+import type { Target } from '../deploy/port.ts';
+import type { Releases } from '../deploy/releases.ts';
+import type { Identity } from '../identity/identity.ts';
+import type { Clock } from '../kernel/clock.ts';
+import type { Logger } from '../kernel/logger.ts';
+import type { Attestations } from '../ledger/attestations.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { EvidencePolicy, PolicySet } from '../policy/evidence-policy.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { Engine } from '../run/engine.ts';
+import type { Journal } from '../run/journal.ts';
+import type { Logs } from '../run/logs.ts';
+import type { Runner } from '../runner/port.ts';
+import type { LocalSource } from '../source/local/local-source.ts';
+import type { Store } from '../store/store.ts';
+import type { PapersOffice } from './papers-office.ts';
+
+/** Everything that an operation may use, wired once by `main`. It holds no key: signing, pushing and deploying go through their owners. */
+export type World = {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly store: Store;
+  readonly identity: Identity;
+  readonly source: LocalSource;
+  readonly ledger: Ledger;
+  readonly attestations: Attestations;
+  readonly papers: PapersOffice;
+  readonly journal: Journal;
+  readonly logs: Logs;
+  readonly runner: Runner & { readonly sandboxed: boolean };
+  /** The engine needs performers that need the world: asked for when it is used. */
+  engine(): Engine;
+  readonly registry: Registry;
+  readonly environments: Environments;
+  readonly releases: Releases;
+  /** One release at a time in an environment; later ones wait in order. */
+  lockEnvironment(name: string, signal: AbortSignal): Promise<Disposable>;
+  target(environment: Environment): Promise<Target>;
+  policies(): Promise<PolicySet>;
+  readonly defaultPolicy: EvidencePolicy;
+  /** How people reach the server. */
+  readonly url: string;
+  /** `host:port` as it stands in references to images. */
+  readonly registryName: string;
+  /** Thrown away at a restart. */
+  readonly workFolder: string;
+};
