@@ -87,7 +87,7 @@ test('podman pulls with a pull secret', async (t) => {
   await writeFile(conf, '[engine]\nruntime="runc"\n[containers]\ndefault_ulimits=["nofile=1024:1024","nproc=1000:1000"]\n');
   const policy = join(home, 'policy.json');
   await writeFile(policy, '{"default":[{"type":"insecureAcceptAnything"}]}');
-  const own = ['--root', join(home, 'root'), '--runroot', join(home, 'run'), '--storage-driver', 'vfs'];
+  const own = ['--tmpdir', join(home, 'tmp'), '--root', join(home, 'root'), '--runroot', join(home, 'run'), '--storage-driver', 'vfs'];
   const creds = `${pull.username}:${pull.password.reveal()}`;
   const pullArgs = [...own, 'pull', '--signature-policy', policy, '--tls-verify=false', '--creds', creds];
   const pulled = await run('podman', [...pullArgs, `${server.host}/shop/shop@${image.digest}`], { CONTAINERS_CONF: conf });
