@@ -5,7 +5,8 @@ import { constants, crc32, deflateRaw, type ZlibOptions } from 'node:zlib';
 import type { Digest } from '../../kernel/digest.ts';
 import { blockSize } from './tar.ts';
 
-const level = 6;
+// Measured on node_modules: level 6 takes 1.6 times the processor time for 1 % fewer bytes.
+const level = 5;
 const window = 32 * 1024;
 const deflate = promisify<Buffer, ZlibOptions, Buffer>(deflateRaw);
 
@@ -41,7 +42,7 @@ export async function* gzipBlocks(
         deflate(block, { level, chunkSize: 256 * 1024, finishFlush: constants.Z_SYNC_FLUSH, ...(dictionary && { dictionary }) }),
       );
       dictionary = Buffer.from(block.subarray(-window));
-      if (pending.length > concurrency) yield await (pending.shift() as Promise<Buffer>);
+      if (pending.length >= 2 * concurrency) yield await (pending.shift() as Promise<Buffer>);
     }
     for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
       signal.throwIfAborted();
