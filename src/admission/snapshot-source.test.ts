@@ -160,10 +160,15 @@ test('many who ask for unknown digests share few fetches, and each sees what was
 
 test('a fetch that began before the question is followed by one more', async () => {
   const gates = [Promise.withResolvers<Buffer>(), Promise.withResolvers<Buffer>()];
+  const begun = Promise.withResolvers<void>();
   let fetches = 0;
-  await using given = source(gone, { fetchSnapshot: () => gates[fetches++]?.promise ?? Promise.reject(gone) }).source;
+  const fetchSnapshot = (): Promise<Buffer> => {
+    begun.resolve();
+    return gates[fetches++]?.promise ?? Promise.reject(gone);
+  };
+  await using given = source(gone, { fetchSnapshot }).source;
   const start = given.start();
-  while (fetches === 0) await new Promise((resolve) => setImmediate(resolve));
+  await begun.promise;
   const asked = given.knowledge([bad]);
   gates[0]?.resolve(trusted.sign(snapshot()));
   gates[1]?.resolve(trusted.sign(snapshot({ sequence: 11, images: [entry({ digest: bad })] })));
