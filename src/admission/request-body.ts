@@ -55,7 +55,8 @@ export async function readJson(
     });
     request.once('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0].toString() : Buffer.concat(chunks).toString()));
     request.once('error', reject);
-    request.once('close', () => reject(new WaybillError('CANCELLED', 'the client went away')));
+    // Every request closes in the end; only one that was cut off is worth an error and its stack.
+    request.once('close', () => request.complete || reject(new WaybillError('CANCELLED', 'the client went away')));
     try {
       return parse(await promise);
     } finally {
