@@ -24,7 +24,7 @@ export function assemble(program: readonly Instruction[]): Buffer {
   }
   const bytes = Buffer.alloc(program.length * 8);
   for (const [at, { code, jt, jf, k }] of program.entries()) {
-    if (jt > 255 || jf > 255 || at + 1 + Math.max(jt, jf) > program.length) {
+    if (jt > 255 || jf > 255 || (code !== op.return && at + 1 + Math.max(jt, jf) >= program.length)) {
       throw new WaybillError('INTERNAL', `the jump at instruction ${at} of a filter leaves it`);
     }
     bytes.writeUInt16LE(code, at * 8);

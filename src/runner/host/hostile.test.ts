@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { networkInterfaces, tmpdir } from 'node:os';
@@ -235,6 +236,27 @@ except OSError as error:
     sys.exit(1)
 END`;
 
+/** Sends to every host plainly, bound to the device's address, to the device, and with the device named in the message. */
+const sendDatagrams = (hosts: readonly string[], port: number): string => `python3 - <<'END'
+import socket, struct, time
+def udp():
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    return s
+def bound(s, host): s.bind(('10.0.2.100', 0)); s.sendto(host.encode(), (host, ${port}))
+def device(s, host): s.setsockopt(socket.SOL_SOCKET, 25, b'tap0'); s.sendto(host.encode(), (host, ${port}))
+def named(s, host):
+    info = struct.pack('=I4s4s', socket.if_nametoindex('tap0'), bytes(4), bytes(4))
+    s.sendmsg([host.encode()], [(0, 8, info)], 0, (host, ${port}))
+def plain(s, host): s.sendto(host.encode(), (host, ${port}))
+for host in ${JSON.stringify(hosts)}:
+    for how in (plain, bound, device, named):
+        try: how(udp(), host)
+        except OSError: pass
+time.sleep(0.5)
+print('done')
+END`;
+
 describe('a filtered network', { skip: noNetwork }, () => {
   let runner: Opened;
   let server: Server;
@@ -283,6 +305,20 @@ describe('a filtered network', { skip: noNetwork }, () => {
       assert.match(out.join(' '), /unreachable|No route to host/i, host);
     }
     assert.equal(connections, 0);
+  });
+
+  test('sends no datagram to this host or to groups', async () => {
+    const udp = createSocket({ type: 'udp4', reuseAddr: true });
+    const received: string[] = [];
+    udp.on('message', (message) => received.push(message.toString()));
+    await new Promise<void>((resolve) => udp.bind(0, '0.0.0.0', resolve));
+    for (const address of own) udp.addMembership('224.0.0.251', address);
+    const hosts = ['224.0.0.251', '255.255.255.255', '127.0.0.1', '127.0.0.53', '10.0.2.2', '10.0.2.3', ...own];
+    await using job = await runner.start(jobSpec({ network: 'filtered' }), never);
+    const { out } = await runStep(job, sendDatagrams(hosts, udp.address().port));
+    udp.close();
+    assert.deepEqual(out, ['done']);
+    assert.deepEqual(received, []);
   });
 
   test('has no IPv6 beyond its own loopback', async () => {
@@ -349,7 +385,7 @@ describe('a filtered network', { skip: noNetwork }, () => {
   test('is not what a job without network has', async () => {
     await using job = await runner.start(jobSpec({ network: 'none' }), never);
     assert.deepEqual(
-      (await runStep(job, 'ls /sys/class/net 2>/dev/null; awk -F: "NR > 2 { print \\$1 }" /proc/net/dev')).out.map((line) => line.trim()),
+      (await runStep(job, 'awk -F: "NR > 2 { print \\$1 }" /proc/net/dev')).out.map((line) => line.trim()),
       ['lo'],
     );
     assert.equal((await runStep(job, connect('1.1.1.1', 443))).result.status, 'failed');

@@ -11,6 +11,7 @@ const notPublic = [
   '0.0.0.0/8',
   '10.0.0.0/8',
   '100.64.0.0/10',
+  '127.0.0.0/8', // the local table has its own way to lo; this is for sockets that are bound to the device
   '169.254.0.0/16',
   '172.16.0.0/12',
   '192.0.0.0/24',

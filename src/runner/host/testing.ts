@@ -6,9 +6,9 @@ import { silentLogger } from '../../kernel/logger.ts';
 import { openHostRunner } from './open.ts';
 import type { HostRunner, HostRunnerOptions } from './options.ts';
 
-/** A host runner with a state folder of its own, which goes with it. For tests. */
+/** A host runner with a state folder of its own, which goes with it unless it was given. For tests. */
 export async function openTestRunner(given: Partial<HostRunnerOptions> = {}): Promise<HostRunner & { readonly folder: string }> {
-  const folder = mkdtempSync(join(tmpdir(), 'host-runner-'));
+  const folder = given.folder ?? mkdtempSync(join(tmpdir(), 'host-runner-'));
   const runner = await openHostRunner({
     folder,
     logger: silentLogger,
@@ -24,7 +24,7 @@ export async function openTestRunner(given: Partial<HostRunnerOptions> = {}): Pr
     folder,
     async [Symbol.asyncDispose]() {
       await runner[Symbol.asyncDispose]();
-      rmSync(folder, { recursive: true, force: true });
+      if (given.folder === undefined) rmSync(folder, { recursive: true, force: true });
     },
   };
 }
