@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
+import { after, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { connectCluster, type Cluster } from '../src/kube/cluster.ts';
 
@@ -20,6 +20,14 @@ export type TestCluster = {
 const scripts = fileURLToPath(new URL('../../shared/cluster', import.meta.url));
 const state = join(tmpdir(), 'waybill-test-cluster');
 
+let entered: Promise<string> | undefined;
+const mark = join(state, `user-${process.pid}`);
+
+// After every test of this process, and so after their own cleaning up.
+after(async () => {
+  if (existsSync(mark)) await leave();
+});
+
 /**
  * A real cluster for one test: the one of KUBECONFIG, else a local one that is started, shared by all test processes and
  * stopped by the last that leaves. Without either the test is skipped, loudly; callers return when it is undefined.
@@ -32,7 +40,8 @@ export async function useCluster(t: TestContext): Promise<TestCluster | undefine
     t.skip('no cluster: set KUBECONFIG');
     return undefined;
   }
-  const kubeconfig = given ?? (await enter(t));
+  entered ??= given === undefined ? enter() : Promise.resolve(given);
+  const kubeconfig = await entered;
   const cluster = await connectCluster({ kubeconfig });
   t.after(() => cluster[Symbol.dispose]());
   const nodes = await cluster.list({ apiVersion: 'v1', kind: 'Node' }, {});
@@ -62,9 +71,8 @@ export async function useNamespace(t: TestContext, cluster: Cluster): Promise<st
 }
 
 /** Starts the cluster if nobody has, and counts this process among its users. */
-async function enter(t: TestContext): Promise<string> {
+async function enter(): Promise<string> {
   await mkdir(state, { recursive: true });
-  const mark = join(state, `user-${process.pid}-${Math.random().toString(36).slice(2)}`);
   return await locked(async () => {
     const wasUp = existsSync(join(process.env['KUBE_RUN'] ?? '/tmp/kube', 'ready'));
     if (!wasUp) await writeFile(join(state, 'started'), '');
@@ -72,17 +80,16 @@ async function enter(t: TestContext): Promise<string> {
     const kubeconfig = /^export KUBECONFIG=(.+)$/m.exec(stdout)?.[1];
     if (kubeconfig === undefined) throw new Error(`the cluster did not say where its kubeconfig is: ${stdout}`);
     await writeFile(mark, '');
-    t.after(() => leave(mark));
     return kubeconfig.replace(/^["']|["']$/g, '');
   });
 }
 
-async function leave(mark: string): Promise<void> {
+async function leave(): Promise<void> {
   await locked(async () => {
     await rm(mark, { force: true });
     const others: string[] = [];
     for (const entry of await readdir(state)) {
-      const pid = Number(/^user-(\d+)-/.exec(entry)?.[1]);
+      const pid = Number(/^user-(\d+)$/.exec(entry)?.[1]);
       if (Number.isNaN(pid)) continue;
       if (isAlive(pid)) others.push(entry);
       else await rm(join(state, entry), { force: true });

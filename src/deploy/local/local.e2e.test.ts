@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict';
 import { execa } from 'execa';
 import { once } from 'node:events';
-import { cp, mkdtemp, mkdir, readdir, rm, symlink } from 'node:fs/promises';
+import { cp, mkdtemp, mkdir, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test, type TestContext } from 'node:test';
 import { WaybillError, isWaybillError } from '../../kernel/error.ts';
+import { parseDigest } from '../../kernel/digest.ts';
+import { startTestRegistry } from '../../registry/registry.fixture.ts';
 import { parseGitOid } from '../../kernel/git-oid.ts';
 import { Secret } from '../../kernel/secret.ts';
 import { loadManifests } from '../manifests/load.ts';
@@ -264,4 +266,30 @@ test('without podman the answer is plain', async () => {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+});
+
+test('an image is pulled from a registry that asks for a login, with a credential that nobody sees', async (t) => {
+  const target = await useTarget(t);
+  if (!target) return;
+  await using registry = await startTestRegistry();
+  const reference = `${registry.host}/shop/web:1`;
+  using push = await registry.registry.mintPush({ repository: 'shop/web', run: 1, ttlMs: 60_000 });
+  const digestFile = join(folder, 'pushed');
+  const login = ['--dest-tls-verify=false', '--dest-registry-token', push.token.reveal(), '--digestfile', digestFile];
+  await execa('skopeo', ['copy', '--quiet', ...login, `containers-storage:${image}`, `docker://${reference}`]);
+  const digest = parseDigest((await readFile(digestFile, 'utf8')).trim());
+  const pinned = `${registry.host}/shop/web@${digest}`;
+  t.after(() => execa('podman', ['rmi', '--force', pinned]));
+  const objects = rendered(web('one').replace(`image: ${image}`, `image: ${pinned}`).replace('Never', 'IfNotPresent'), target);
+  await assert.rejects(target.apply(objects, {}), (error) => isWaybillError(error, 'ENGINE_FAILED') && /podman pull/.test(error.detail));
+  const pull = await registry.registry.mintPull({ environment: 'local', repositories: ['shop/web'], ttlMs: 60_000 });
+  const lines: string[] = [];
+  const pullSecret = { registry: registry.host, username: pull.username, password: pull.password };
+  const applied = await target.apply(objects, { pullSecret, onProgress: (line) => void lines.push(line) });
+  const ready = await target.waitReady(applied, { timeoutMs: 30_000 });
+  assert.ok(ready.ready, JSON.stringify(ready));
+  assert.ok(lines.includes(`pulling ${pinned}`));
+  assert.equal((await target.running({}))[0]?.digest, digest);
+  const found = await execa('grep', ['-rlF', pull.password.reveal(), folder], { reject: false });
+  assert.equal(found.stdout, '');
 });

@@ -14,7 +14,7 @@ import { freePorts } from './free-ports.ts';
 import { openPodman, removePod, type Podman } from './podman.ts';
 import { inspectContainers, listPods, type FoundPod } from './pods.ts';
 import { pullImages } from './pull.ts';
-import { translate, workloadLabel, type LocalPod, type PodMeta } from './translate.ts';
+import { containersLabel, translate, workloadLabel, type LocalPod, type PodMeta } from './translate.ts';
 import { waitForPod } from './wait.ts';
 
 export type LocalOptions = {
@@ -178,7 +178,9 @@ export function openLocalTarget({ environment, stateFolder, env }: LocalOptions)
       const found: RunningContainer[] = [];
       for (const pod of await listPods(engine, environment, { signal })) {
         if (repository !== undefined && pod.labels[repositoryAnnotation] !== repository) continue;
-        for (const container of await inspectContainers(engine, pod.containers, { signal }))
+        const names = (pod.labels[containersLabel] ?? '').split(',').map((name) => `${pod.name}-${name}`);
+        const present = names.filter((name) => pod.containers.includes(name));
+        for (const container of await inspectContainers(engine, present, { signal }))
           if (container.status === 'running') found.push(describe(pod, container));
       }
       return found;

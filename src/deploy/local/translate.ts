@@ -22,6 +22,8 @@ import { confiningContext, refuseEscapes } from './confine.ts';
 import { plainEnv, valuesOf, volumeFiles, type Values, type VolumeFile } from './values.ts';
 
 export const workloadLabel = 'waybill.dev/workload';
+/** Names of the containers that stay, which tells them from init containers. */
+export const containersLabel = 'waybill.dev/containers';
 
 /** One pod for `podman kube play`, and what podman does not do by itself. */
 export type LocalPod = {
@@ -151,6 +153,7 @@ function translatePod(object: KubeObject, values: Values, place: Place, notes: s
         [managedByLabel]: managedBy,
         [environmentAnnotation]: place.environment,
         [workloadLabel]: workload,
+        [containersLabel]: containers.map((container) => String(container['name'])).join(','),
         [repositoryAnnotation]: annotations[repositoryAnnotation] ?? '',
         [runAnnotation]: annotations[runAnnotation] ?? '',
         [commitAnnotation]: annotations[commitAnnotation] ?? '',

@@ -44,7 +44,7 @@ test('values mean what they mean to Kubernetes', () => {
   );
   assert.deepEqual(loaded?.object['v'], {
     mode: 420,
-    true: true,
+    x: true,
     date: '2024-01-01',
     time: '12:30',
     quoted: '0644',
