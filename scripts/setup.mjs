@@ -37,7 +37,10 @@ function installPackages() {
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
   say('Installing npm packages (npm ci) …');
   const started = Date.now();
-  const done = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
+  const done = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   if (done.status !== 0) stop('npm ci failed', 'Look at the lines above; the npm registry must be reachable.');
   writeFileSync(stamp, wanted);
   say(`  done in ${((Date.now() - started) / 1000).toFixed(1)} s`);
@@ -45,12 +48,17 @@ function installPackages() {
 
 function installPrograms(programs) {
   const has = (program) =>
-    (process.env.PATH ?? '').split(':').concat('/usr/sbin', '/sbin').some((folder) => existsSync(path.join(folder, program)));
+    (process.env.PATH ?? '')
+      .split(':')
+      .concat('/usr/sbin', '/sbin')
+      .some((folder) => existsSync(path.join(folder, program)));
   const missing = programs.filter((program) => !has(program));
   if (missing.length === 0) return;
   const packages = [...new Set(missing.flatMap((program) => debian[program] ?? [program]))];
   if (!existsSync('/usr/bin/apt-get') || process.getuid?.() !== 0) {
-    say(`Missing on this machine: ${missing.join(', ')}. Install them with your package manager (on Debian: apt-get install ${packages.join(' ')}).`);
+    say(
+      `Missing on this machine: ${missing.join(', ')}. Install them with your package manager (on Debian: apt-get install ${packages.join(' ')}).`,
+    );
     say('What needs them is left out, and says so.');
     return;
   }

@@ -37,9 +37,15 @@ export const folderRules: Readonly<Record<string, FolderRule>> = {
   },
   admission: { imports: all('evidence', 'policy', 'kube', 'oci'), why: 'the last gate judges without the server' },
   audit: { imports: all('kube', 'oci'), why: 'the audit looks at the cluster and the registry from outside' },
-  ops: { imports: all(...stages, ...ground), why: 'an op calls the stages; nobody calls it but those who parse requests' },
+  ops: {
+    imports: [...all(...stages, ...ground), ...types('api')],
+    why: 'an op calls the stages and answers in the words of the API; nobody calls it but those who parse requests',
+  },
   api: { imports: [], why: 'the web UI and other clients import it' },
-  http: { imports: all('ops', 'api'), why: 'a route parses, calls an op and replies' },
+  http: {
+    imports: [...all('ops', 'api', 'identity'), ...types('run', 'source')],
+    why: 'a route asks who calls, parses, calls an op and replies',
+  },
   cli: {
     imports: all('api', 'plan', 'image', 'runner', 'policy', 'admission', 'evidence', 'oci', 'ledger'),
     why: 'a command talks to the API, or does what needs no server',

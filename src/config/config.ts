@@ -57,7 +57,10 @@ export async function loadConfig(data: string): Promise<Config> {
   const folders = foldersOf(data);
   const text = await readFile(folders.configFile, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     if (cause.code !== 'ENOENT') throw cause;
-    throw new WaybillError('NOT_FOUND', `${folders.data} is no data directory of Waybill`, { cause, fix: `Make one: waybill init --data ${data}` });
+    throw new WaybillError('NOT_FOUND', `${folders.data} is no data directory of Waybill`, {
+      cause,
+      fix: `Make one: waybill init --data ${data}`,
+    });
   });
   let json: unknown;
   try {

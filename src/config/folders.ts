@@ -26,7 +26,10 @@ export function foldersOf(data: string): Folders {
   const root = path.resolve(data);
   const near = path.join(root, 'run');
   // A deep data directory would make the sockets' paths too long; their folder is then a private one in the temporary directory.
-  const sockets = near.length < socketPathLimit - 10 ? near : path.join(tmpdir(), `waybill-${createHash('sha256').update(root).digest('hex').slice(0, 12)}`);
+  const sockets =
+    near.length < socketPathLimit - 10
+      ? near
+      : path.join(tmpdir(), `waybill-${createHash('sha256').update(root).digest('hex').slice(0, 12)}`);
   return {
     data: root,
     configFile: path.join(root, 'waybill.json'),
@@ -38,6 +41,10 @@ export function foldersOf(data: string): Folders {
     signer: path.join(root, 'signer'),
     admission: path.join(root, 'admission'),
     work: path.join(root, 'work'),
-    sockets: { signer: path.join(sockets, 'signer.sock'), hooks: path.join(sockets, 'hooks.sock'), control: path.join(sockets, 'control.sock') },
+    sockets: {
+      signer: path.join(sockets, 'signer.sock'),
+      hooks: path.join(sockets, 'hooks.sock'),
+      control: path.join(sockets, 'control.sock'),
+    },
   };
 }

@@ -17,6 +17,7 @@ import { recordRefusal } from '../ops/record-refusal.ts';
 import { recoverRuns } from '../ops/recover-runs.ts';
 import { startInitial } from '../ops/start-initial.ts';
 import type { World } from '../ops/world.ts';
+import { registryServerOptions } from '../registry/limits.ts';
 import { openRegistry } from '../registry/registry.ts';
 import { createEngine, type Engine } from '../run/engine.ts';
 import { openJournal } from '../run/journal.ts';
@@ -182,7 +183,7 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
   );
   await rm(path.join(folders.work, 'images'), { recursive: true, force: true });
 
-  const http = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 0, headersTimeout: 30_000 });
+  const http = createServer(registryServerOptions);
   const app = await createHttp(world);
   http.on('request', (request, response) => app.handle(request, response));
   await new Promise<void>((resolve, reject) => {

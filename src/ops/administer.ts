@@ -30,6 +30,7 @@ export async function addPerson(
 
 export async function removePerson(world: World, by: Person, id: string): Promise<void> {
   const person = await world.identity.removePerson(parsePersonId(id));
+  world.registry.revokePerson(person.id);
   await act(world, by, 'person-remove', person.id);
 }
 
@@ -50,6 +51,7 @@ export async function createToken(
 
 export async function revokeToken(world: World, by: Person, id: string): Promise<Token> {
   const token = await world.identity.revokeToken(id);
+  world.registry.revokePerson(token.person);
   await act(world, by, 'token-revoke', token.person, { token: token.id });
   return token;
 }

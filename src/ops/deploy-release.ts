@@ -118,7 +118,9 @@ async function render(
   images: ReadonlyMap<string, BuiltImage>,
 ): Promise<LoadedObject[]> {
   const files = new Map<string, string>();
-  for (const file of await world.source.listFiles(head.repository, head.commit, deploy.manifests)) {
+  const place = deploy.manifests.replace(/\/+$/, '');
+  const below = await world.source.listFiles(head.repository, head.commit, place === '.' ? '' : place);
+  for (const file of below.length > 0 ? below : [place]) {
     if (!/\.(ya?ml|json)$/i.test(file)) continue;
     const content = await world.source.readFile(head.repository, head.commit, file, { maxBytes: largestManifest });
     if (content) files.set(file, content.toString('utf8'));

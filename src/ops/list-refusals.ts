@@ -11,7 +11,7 @@ export async function listRefusals(world: Pick<World, 'ledger'>): Promise<{ at: 
   const entries = await world.ledger.entries({ from: Math.max(0, size - page), limit: page, kind: 'refusal' });
   return entries
     .slice(-newest)
-    .reverse()
+    .toReversed()
     .flatMap((entry) => {
       const parsed = body.safeParse(entry.body);
       return parsed.success ? [{ at: entry.at, ...parsed.data }] : [];

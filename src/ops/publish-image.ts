@@ -15,6 +15,9 @@ import type { World } from './world.ts';
 /** Long enough for a large image, short enough to be worth little. */
 const pushTokenMs = 15 * 60_000;
 
+/** One time for all files, so that a layer whose files did not change is the same layer in the next commit. Zip tools know no earlier one. */
+const fileTime = new Date('1980-01-01T00:00:00Z');
+
 /**
  * Builds an image from the merged commit's own tree, pushes it with a token that is minted for this and ends with it, and has its papers
  * signed. Nothing that a step wrote ever sees the token.
@@ -38,6 +41,8 @@ export async function publishImage(world: World, context: RunContext, image: Pla
       sandbox: buildSandbox(world, context, image),
       base: (reference, signal) => baseImage(client, world.registryName, reference, signal),
       created: new Date(info.committedAt),
+      mtime: fileTime,
+      cache: path.join(world.workFolder, 'layer-cache'),
       annotations: {
         'org.opencontainers.image.revision': head.commit,
         'org.opencontainers.image.source': `${world.url}/git/${head.repository}.git`,

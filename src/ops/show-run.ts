@@ -48,7 +48,7 @@ export async function listRuns(world: World, filter: { repository?: string; chan
   };
   const rows = await findRuns(world.store, wanted);
   return Promise.all(
-    rows.map(async ({ open: _, tree: __, ...row }) => ({
+    rows.map(async ({ open: _open, tree: _tree, ...row }) => ({
       ...row,
       ...(row.change ? { change: { ...row.change } } : {}),
       status: (await world.journal.state(row.id)).status,

@@ -127,7 +127,7 @@ const cases: Case[] = [
   { name: 'expired', images: [{ ...image, validUntil: '2026-11-22T12:00:00Z' }], decision: 'deny', rules: ['validity'] },
   { name: 'a date that is none', images: [{ ...image, validUntil: 'for ever' }], decision: 'deny', rules: ['validity'] },
   { name: 'revoked', more: { revoked: () => 'CVE-2026-1' }, decision: 'deny', rules: ['revoked'], says: /CVE-2026-1/ },
-  { name: 'not reviewed', images: [unreviewed], decision: 'deny', rules: ['review'], says: /waybill run show 12/ },
+  { name: 'not reviewed', images: [unreviewed], decision: 'deny', rules: ['review'], says: /waybill runs show 12/ },
   {
     name: 'one person twice',
     images: [{ ...image, review: { change: 3, method: 'identical', approvals: ['ada', 'Ada ', ''] } }],

@@ -55,7 +55,7 @@ function findings(use: ImageUse, policy: EvidencePolicy, knowledge: Knowledge, n
     found.push({
       rule: 'registry',
       message: `Image ${image} comes from ${reference.registry}/${reference.repository}, which is not allowed here (allowed: ${policy.registry.join(', ')}).`,
-      fix: 'Let a run build the image, and deploy the reference that `waybill run show RUN` prints.',
+      fix: 'Let a run build the image, and deploy the reference that `waybill runs show RUN` prints.',
     });
   }
   if (reference.digest === undefined) {
@@ -64,7 +64,7 @@ function findings(use: ImageUse, policy: EvidencePolicy, knowledge: Knowledge, n
     found.push({
       rule: 'digest',
       message: `Image ${image} has no digest: ${why}.`,
-      fix: 'Deploy it with `waybill`, which writes the digest, or add the @sha256:… that `waybill run show RUN` prints.',
+      fix: 'Deploy it with `waybill`, which writes the digest, or add the @sha256:… that `waybill runs show RUN` prints.',
     });
     return found;
   }
@@ -123,7 +123,7 @@ function judgeEntry(image: string, entry: SnapshotImage, policy: EvidencePolicy,
   const { require } = policy;
   const found: Finding[] = [];
   const say = (rule: RuleName, message: string, fix: string): void => void found.push({ rule, message: `Image ${image} ${message}.`, fix });
-  const run = `\`waybill run show ${entry.run}\``;
+  const run = `\`waybill runs show ${entry.run}\``;
 
   if (entry.review === undefined && entry.tests.length === 0 && !entry.provenance) {
     say(

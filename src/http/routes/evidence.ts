@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { Readable } from 'node:stream';
 import { endpoints, streams } from '../../api/endpoints.ts';
 import { WaybillError } from '../../kernel/error.ts';
-import { exportLedger } from '../../ledger/export.ts';
+import { openLedgerExport } from '../../ops/open-ledger-export.ts';
 import { showPapers } from '../../ops/show-papers.ts';
 import { listRefusals } from '../../ops/list-refusals.ts';
 import { trace } from '../../ops/trace.ts';
@@ -29,10 +29,14 @@ export function evidenceRoutes(app: FastifyInstance, world: World, who: Authenti
 
   serve(app, who, endpoints.keys, () => world.papers.keys());
   serve(app, who, endpoints.policy, () => world.policies());
-  serve(app, who, endpoints.snapshot, async () => {
+  // Public: believed for its signature. The gate asks often, and gets it only when it is another one.
+  app.get(endpoints.snapshot.path, async (request, reply) => {
     const known = await world.papers.snapshot();
     if (!known) throw new WaybillError('NOT_FOUND', 'there is no snapshot yet');
-    return JSON.parse(known.envelope) as unknown;
+    const tag = `"${known.snapshot.sequence}-${Date.parse(known.snapshot.issuedAt)}"`;
+    void reply.header('etag', tag).header('cache-control', 'no-cache');
+    if (request.headers['if-none-match'] === tag) return reply.status(304).send();
+    return reply.type('application/json').send(known.envelope);
   });
   serve(app, who, endpoints.checkpoint, async () => {
     const latest = await world.ledger.latestCheckpoint();
@@ -41,7 +45,7 @@ export function evidenceRoutes(app: FastifyInstance, world: World, who: Authenti
   });
   app.get(streams.ledger, async (request, reply) => {
     await allow('person', await who(request));
-    return reply.type('application/x-ndjson').send(Readable.from(exportLedger(world.store)));
+    return reply.type('application/x-ndjson').send(Readable.from(await openLedgerExport(world)));
   });
   app.get('/api/v1/openapi.json', async () => openApi(world.url));
   app.get('/healthz', async () => ({ ok: true }));

@@ -89,7 +89,7 @@ export function pageRoutes(app: FastifyInstance, world: World, who: Authenticate
       runs: await listRuns(world, { limit: 20 }),
       images: (known?.snapshot.images ?? [])
         .slice(-20)
-        .reverse()
+        .toReversed()
         .map((image) => ({ ...image, commit: image.source.commit })),
       refusals: await listRefusals(world),
     });

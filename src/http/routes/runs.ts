@@ -5,7 +5,6 @@ import type { RunId } from '../../kernel/ids.ts';
 import { listRuns, showRun } from '../../ops/show-run.ts';
 import type { World } from '../../ops/world.ts';
 import type { LogName } from '../../run/logs.ts';
-import { isFinal } from '../../run/status.ts';
 import { allow } from '../access.ts';
 import { serve, type Authenticate } from '../serve.ts';
 
@@ -55,7 +54,7 @@ async function begun(world: World, run: RunId, name: LogName, follow: boolean, s
     const names = await world.logs.names(run);
     if (names.some((known) => known.join('/') === name.join('/'))) return;
     const state = await world.journal.state(run);
-    if (!follow || isFinal(state.status)) throw new WaybillError('NOT_FOUND', `run ${run} has no log ${name.join('/')}`);
+    if (!follow || state.finishedAt !== undefined) throw new WaybillError('NOT_FOUND', `run ${run} has no log ${name.join('/')}`);
     signal.throwIfAborted();
     await new Promise<void>((resolve) => {
       const listening = world.journal.onEvent((of) => {
