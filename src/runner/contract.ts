@@ -9,7 +9,7 @@ import { pack, type Pack } from 'tar-stream';
 import type { JobHandle, JobSpec, OutputLine, Runner, StepResult } from './port.ts';
 
 export type RunnerUnderTest = {
-  /** Opens a runner with a state of its own. `maxLineBytes` must be 1024, `maxOutputBytes` 50 MiB. */
+  /** Opens a runner with a state of its own. `maxLineBytes` must be 1024, `maxOutputBytes` 5 MiB. */
   open(): Promise<Runner & AsyncDisposable>;
   /** False when steps are plain processes: what only a sandbox can promise is left out. */
   readonly isolated: boolean;

@@ -1,7 +1,7 @@
 import { runnerContract } from '../contract.ts';
 import { openTestRunner } from './testing.ts';
 
-const limits = { maxLineBytes: 1024, maxOutputBytes: 50 * 1024 * 1024, graceMs: 500 };
+const limits = { maxLineBytes: 1024, maxOutputBytes: 5 * 1024 * 1024, graceMs: 500 };
 
 const isolation = await (async () => {
   await using runner = await openTestRunner();

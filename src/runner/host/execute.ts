@@ -1,13 +1,13 @@
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../kernel/clock.ts';
 import { WaybillError, messageOf } from '../../kernel/error.ts';
 import type { OutputLine, StepResult } from '../port.ts';
 import { resultOfExit } from './exit.ts';
 import { lineSplitter } from './lines.ts';
 import { openOutputPipe, type StreamName } from './output.ts';
+import { endedWithin } from './process.ts';
 
 /** How a kind of process tree is ended: `ask` lets it clean up, `kill` returns when nothing of it runs any more. */
 export type TreeEnd = { ask(child: ChildProcess): void; kill(child: ChildProcess): Promise<void> };
@@ -59,6 +59,9 @@ export async function execute(execution: Execution, options: ExecutionOptions): 
   let child: ChildProcess;
   try {
     child = spawn(file, args, { env, cwd, detached, stdio });
+  } catch (error) {
+    for (const { read } of pipes) read.destroy();
+    throw new WaybillError('INTERNAL', `${file} could not be started: ${messageOf(error)}`, { cause: error });
   } finally {
     for (const pipe of pipes) pipe.closeWrite();
   }
@@ -83,7 +86,7 @@ export async function execute(execution: Execution, options: ExecutionOptions): 
     const first = await Promise.race([exited, stopped]);
     if (!Array.isArray(first)) await endTree(child, exited, execution.end, options.graceMs, 'error' in first);
     else await execution.end.kill(child);
-    await Promise.race([drained, sleep(drainMs, undefined, { ref: false })]);
+    await endedWithin(drained, drainMs);
     if (!Array.isArray(first)) {
       if ('error' in first) throw first.error;
       return first.result;
@@ -111,10 +114,7 @@ const timedOut = (ms: number): StepResult => ({ status: 'timed-out', exitCode: n
 async function endTree(child: ChildProcess, exited: Promise<unknown>, end: TreeEnd, graceMs: number, now: boolean): Promise<void> {
   if (!now && graceMs > 0) {
     end.ask(child);
-    using stack = new DisposableStack();
-    const timer = new AbortController();
-    stack.defer(() => timer.abort());
-    await Promise.race([exited, sleep(graceMs, undefined, { signal: timer.signal }).catch(() => undefined)]);
+    await endedWithin(exited, graceMs);
   }
   await end.kill(child);
   await exited;

@@ -6,6 +6,7 @@ import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { jobSpec, runStep } from '../contract.ts';
+import type { JobHandle } from '../port.ts';
 import { identify, isRunning } from './process.ts';
 import { openTestRunner } from './testing.ts';
 
@@ -110,18 +111,19 @@ END`;
 
 describe('hostile steps', { skip: noSandbox }, () => {
   let runner: Opened;
+  let victim: JobHandle;
   const secret = 'the-secret-of-the-host';
   before(async () => {
     runner = await openTestRunner({ limits: { maxProcesses: 150, graceMs: 100 } });
     writeFileSync(join(runner.folder, 'secret'), secret, { mode: 0o644 });
+    victim = await runner.start(jobSpec(), never);
+    await runStep(victim, `echo ${secret} > secret`);
   });
   after(() => runner[Symbol.asyncDispose]());
 
-  describe('get nowhere', () => {
+  describe('get nowhere', { concurrency: 2 }, () => {
     for (const { name, run } of attacks) {
       test(name, async () => {
-        await using victim = await runner.start(jobSpec(), never);
-        await runStep(victim, `echo ${secret} > secret`);
         const env = { STATE: runner.folder, OTHER: victim.workspace, TEST_PID: String(process.pid) };
         await using job = await runner.start(jobSpec({ env }), never);
         const { result, lines } = await runStep(job, run, { timeoutMs: 20_000 });
@@ -132,7 +134,7 @@ describe('hostile steps', { skip: noSandbox }, () => {
     }
   });
 
-  describe('may not call', () => {
+  describe('may not call', { concurrency: 2 }, () => {
     for (const { name, python } of calls) {
       test(name, async () => {
         await using job = await runner.start(jobSpec(), never);

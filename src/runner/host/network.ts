@@ -69,7 +69,7 @@ async function firstOutput(child: ChildProcess, ready: Readable, errors: Readabl
   errors.on('data', (chunk: Buffer) => (printed = (printed + chunk.toString()).slice(-2000)));
   child.on('error', (error) => (printed = error.message));
   const ended = once(child, 'close', { signal }).then(() => {
-    throw new WaybillError('INTERNAL', `${name} ended before it was ready: ${printed.trim()}`);
+    throw new WaybillError('INTERNAL', `${name} ended before it was ready: ${printed.trim().replaceAll('\n', '; ')}`);
   });
   try {
     await Promise.race([once(ready, 'data', { signal }), ended]);

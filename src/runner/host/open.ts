@@ -39,7 +39,12 @@ export async function openHostRunner(given: HostRunnerOptions): Promise<HostRunn
   const probes = new Set<string>();
   const closing = new AbortController();
 
-  const probe = (): Promise<Isolation> => (isolation ??= probeIsolation(context, probes));
+  const probe = async (): Promise<Isolation> => {
+    const asked = (isolation ??= probeIsolation(context, probes));
+    const found = await asked;
+    if (!found.ok && isolation === asked) isolation = undefined; // asked again next time: what is missing may be installed by then
+    return found;
+  };
   const start = async (spec: JobSpec, signal: AbortSignal): Promise<JobHandle> => {
     const works = await probe();
     if (!works.ok)

@@ -78,3 +78,17 @@ export async function waitUntilGone(processes: readonly ProcessIdentity[], waitM
   }
   return true;
 }
+
+/** Resolves when `promise` has ended, however, or after `milliseconds`. */
+export async function endedWithin(promise: Promise<unknown>, milliseconds: number): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, milliseconds);
+  await Promise.race([
+    promise.then(
+      () => resolve(),
+      () => resolve(),
+    ),
+    late,
+  ]);
+  clearTimeout(timer);
+}

@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { allProcesses, descendantsOf, identify, killAll, signalProcess, type ProcessIdentity } from './process.ts';
+import { allProcesses, descendantsOf, endedWithin, identify, killAll, signalProcess, type ProcessIdentity } from './process.ts';
 import type { TreeEnd } from './execute.ts';
 
 const bwrapMs = 1000;
@@ -19,10 +18,10 @@ export const sandboxEnd: TreeEnd = {
   async kill(child) {
     if (child.pid === undefined || hasEnded(child)) return;
     const [init] = descendantsOf(child.pid);
-    const ended = once(child, 'exit').catch(() => undefined);
+    const ended = once(child, 'exit');
     if (init) signalProcess(init.pid, 'SIGKILL');
     else child.kill('SIGKILL');
-    await Promise.race([ended, sleep(bwrapMs, undefined, { ref: false })]);
+    await endedWithin(ended, bwrapMs);
     if (!hasEnded(child)) child.kill('SIGKILL');
     if (init) await killAll([init]);
   },
