@@ -60,17 +60,26 @@ function isBroken(container: FoundContainer, stays: boolean): boolean {
 async function crash(podman: Engine, meta: PodMeta, container: FoundContainer, signal: AbortSignal | undefined): Promise<string> {
   const short = container.name;
   if (container.error !== '') return `${meta.workload} is not ready: container ${short} cannot be started: ${container.error}`;
-  const [now] = await inspectContainers(podman, [container.name], { signal });
-  const code = container.exitCode || now?.exitCode || 0;
+  const code = await exitCode(podman, container, signal);
   const how = container.restarts > 0 ? 'crashes again and again' : 'ended';
   const log = (await podman.run(['logs', '--tail', String(logLines), container.name], { signal, timeoutMs: 10_000 })).trimEnd();
   const exit = code === 0 && container.restarts > 0 ? '' : `: exit code ${code}`;
   return `${meta.workload} is not ready: container ${short} ${how}${exit}; ${log === '' ? 'it printed nothing' : `its last lines:\n${log}`}`;
 }
 
-async function pause(signal: AbortSignal | undefined): Promise<void> {
+/** While podman restarts a container it shows no exit code: look again until it has ended once more. */
+async function exitCode(podman: Engine, container: FoundContainer, signal: AbortSignal | undefined): Promise<number> {
+  let now: FoundContainer | undefined = container;
+  for (let tries = 0; tries < 20 && now !== undefined && now.exitCode === 0; tries++) {
+    await pause(signal, 50);
+    [now] = await inspectContainers(podman, [container.name], { signal });
+  }
+  return now?.exitCode ?? 0;
+}
+
+async function pause(signal: AbortSignal | undefined, milliseconds = pauseMs): Promise<void> {
   try {
-    await sleep(pauseMs, undefined, signal ? { signal } : {});
+    await sleep(milliseconds, undefined, signal ? { signal } : {});
   } catch (cause) {
     if (isWaybillError(signal?.reason)) throw signal.reason;
     throw new WaybillError('CANCELLED', 'waiting for the pod was cancelled', { cause });
