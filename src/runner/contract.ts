@@ -148,6 +148,14 @@ export function runnerContract(name: string, subject: RunnerUnderTest): void {
         assert.deepEqual((await runStep(two, 'ls -A')).out, []);
       });
 
+      test('cannot reach the workspace of another', { skip: !subject.isolated }, async () => {
+        await using one = await runner.start(jobSpec(), never());
+        await using two = await runner.start(jobSpec({ env: { OTHER: one.workspace } }), never());
+        await runStep(one, 'echo hello > file');
+        const { result } = await runStep(two, 'ln -s "$OTHER" link; cat link/file || cat "$OTHER/file" || ls "$OTHER"');
+        assert.equal(result.status, 'failed');
+      });
+
       test('gets its environment and the step adds to it, byte by byte', async () => {
         const env = { A: `it's "$HOME" \`id\` \\ $(id)\nline two`, B: 'job', C: '' };
         await using job = await runner.start(jobSpec({ env }), never());

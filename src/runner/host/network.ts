@@ -40,9 +40,23 @@ export async function openFilteredNetwork(root: boolean, allowAddresses: readonl
   const pid = pidOf(holder);
   processes.push(identify(pid));
 
+  // slirp4netns' own sandbox takes off every mount it sees without making them private first. As root that would reach the host: the
+  // network namespaces below a shared /run/netns, those of running containers, would be gone. So it gets a mount namespace of its own.
+  const apart = root ? [needProgram('unshare'), '--mount', '--propagation', 'private'] : [];
+  const [slirpProgram = '', ...slirpLead] = [...apart, needProgram('slirp4netns')];
   const slirp = spawn(
-    needProgram('slirp4netns'),
-    ['--disable-host-loopback', '--enable-sandbox', '--enable-seccomp', '--mtu=65520', '--ready-fd=3', '--exit-fd=4', String(pid), 'tap0'],
+    slirpProgram,
+    [
+      ...slirpLead,
+      '--disable-host-loopback',
+      '--enable-sandbox',
+      '--enable-seccomp',
+      '--mtu=65520',
+      '--ready-fd=3',
+      '--exit-fd=4',
+      String(pid),
+      'tap0',
+    ],
     { env: environment, stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'] },
   );
   const ready = slirp.stdio[3] as Readable;
