@@ -315,11 +315,12 @@ describe('a filtered network', { skip: noNetwork }, () => {
     const received: string[] = [];
     udp.on('message', (message) => received.push(message.toString()));
     await new Promise<void>((resolve) => udp.bind(0, '0.0.0.0', resolve));
-    for (const address of own) udp.addMembership('224.0.0.251', address);
+    using stack = new DisposableStack();
+    stack.defer(() => udp.close());
+    udp.addMembership('224.0.0.251'); // on the interface of the default route, from which slirp4netns would send
     const hosts = ['224.0.0.251', '255.255.255.255', '127.0.0.1', '127.0.0.53', '10.0.2.2', '10.0.2.3', ...own];
     await using job = await runner.start(jobSpec({ network: 'filtered' }), never);
     const { out } = await runStep(job, sendDatagrams(hosts, udp.address().port));
-    udp.close();
     assert.deepEqual(out, ['done']);
     assert.deepEqual(received, []);
   });
