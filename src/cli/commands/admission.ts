@@ -1,23 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Command } from 'commander';
-import { parse } from 'yaml';
-import { admitFile } from '../../admission/admit-file.ts';
-import { ensureCertificates } from '../../admission/certificates.ts';
-import { indexSnapshot } from '../../admission/snapshot-index.ts';
-import { validatingAdmissionPolicies } from '../../admission/validating-admission-policy.ts';
-import { webhookConfiguration } from '../../admission/webhook-configuration.ts';
-import { endpoints } from '../../api/endpoints.ts';
-import { parseKeyRing } from '../../evidence/keys.ts';
-import { verifySnapshot } from '../../evidence/snapshot-envelope.ts';
-import { WaybillError } from '../../kernel/error.ts';
-import { parsePolicySet, type PolicySet } from '../../policy/evidence-policy.ts';
+import type { AdmitOptions, WebhookCommandOptions } from '../admit.ts';
 import type { CliContext } from '../context.ts';
-import { show } from '../output.ts';
-import { badge } from '../terminal.ts';
-
-const gateNamespace = 'waybill-system';
-const largestFile = 8 * 1024 * 1024;
 
 /** `waybill admit -f FILE`, `waybill admission webhook`. */
 export function admissionCommands(program: Command, context: CliContext): void {
@@ -29,29 +13,7 @@ export function admissionCommands(program: Command, context: CliContext): void {
     .option('--snapshot <file>', 'a snapshot in a file instead of the server’s')
     .option('--keys <file>', 'public keys in a file instead of the server’s')
     .option('--policy <file>', 'policies in a file instead of the server’s')
-    .action(async (options: { file: string; namespace: string; snapshot?: string; keys?: string; policy?: string }) => {
-      const text = options.file === '-' ? await context.readStdin() : await readFile(path.resolve(context.cwd, options.file), 'utf8');
-      if (text.length > largestFile) throw new WaybillError('LIMIT_EXCEEDED', `${options.file} is larger than ${largestFile} characters`);
-      const fetched = async (file: string | undefined, endpoint: 'snapshot' | 'keys' | 'policy'): Promise<unknown> =>
-        file === undefined
-          ? (await context.client()).call(endpoints[endpoint])
-          : parse(await readFile(path.resolve(context.cwd, file), 'utf8'));
-      const keys = (await fetched(options.keys, 'keys')) as { papers?: unknown };
-      const snapshot = verifySnapshot(JSON.stringify(await fetched(options.snapshot, 'snapshot')), parseKeyRing(keys.papers ?? keys));
-      const policies = parsePolicySet(await fetched(options.policy, 'policy'), { ownNamespace: gateNamespace });
-      const now = new Date();
-      const knowledge = indexSnapshot(snapshot).knowledge(now);
-      const verdicts = await admitFile(text, options.file, {
-        policies,
-        source: { knowledge: async () => knowledge },
-        now,
-        namespace: options.namespace,
-      });
-      if (verdicts.some(({ verdict }) => verdict.decision === 'deny')) context.exitWith(1);
-      show(context, program, verdicts, (paint) =>
-        verdicts.map(({ place, text: paragraph, verdict }) => `${badge(paint, verdict.decision)} ${paint('dim', place)} ${paragraph}`),
-      );
-    });
+    .action(async (options: AdmitOptions) => (await import('../admit.ts')).admit(program, context, options));
 
   program.commands
     .find((command) => command.name() === 'admission')
@@ -67,23 +29,5 @@ export function admissionCommands(program: Command, context: CliContext): void {
     )
     .option('--cluster-version <version>', 'version of the cluster, as MAJOR.MINOR', '1.30')
     .option('--policy <file>', 'policies in a file instead of the server’s')
-    .action(async (options: { url: string; folder: string; name: string[]; clusterVersion: string; policy?: string }) => {
-      const [major = 1, minor = 30] = options.clusterVersion.split('.').map((part) => Number.parseInt(part, 10));
-      const host = new URL(options.url).hostname;
-      const { caBundle } = await ensureCertificates(options.folder, options.name.length > 0 ? options.name : [host], new Date());
-      const policy =
-        options.policy === undefined
-          ? await (await context.client()).call(endpoints.policy)
-          : parse(await readFile(path.resolve(context.cwd, options.policy), 'utf8'));
-      const policies: PolicySet = parsePolicySet(policy, { ownNamespace: gateNamespace });
-      const items = [
-        webhookConfiguration({
-          client: { url: new URL('/admit', options.url).href, caBundle },
-          exemptNamespaces: policies.exemptNamespaces,
-          cluster: { major, minor },
-        }),
-        ...(major > 1 || minor >= 30 ? validatingAdmissionPolicies(policies) : []),
-      ];
-      context.out(JSON.stringify({ apiVersion: 'v1', kind: 'List', items }, null, 2));
-    });
+    .action(async (options: WebhookCommandOptions) => (await import('../admit.ts')).printWebhook(context, options));
 }

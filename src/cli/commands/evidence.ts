@@ -3,10 +3,8 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { endpoints, streams } from '../../api/endpoints.ts';
-import { verifyExport } from '../../ledger/verify.ts';
 import type { CliContext } from '../context.ts';
 import { show } from '../output.ts';
-import { verifyImage } from '../verify-image.ts';
 
 const collect = (value: string, before: string[]): string[] => [...before, value];
 
@@ -22,6 +20,8 @@ export function evidenceCommands(program: Command, context: CliContext): void {
     .description('Verify the papers of an image: signatures, subject, place in the ledger')
     .option('--keys <file>', 'public keys that you trust, from `waybill keys`; the server’s own otherwise')
     .action(async (image: string, options: { keys?: string }) => {
+      // Loaded when it is needed: most commands shall not wait for the verifier.
+      const { verifyImage } = await import('../verify-image.ts');
       const result = await verifyImage(context, image, await keysFrom(options.keys));
       if (!result.ok) context.exitWith(1);
       show(context, program, result, (paint, table) => [
@@ -82,6 +82,7 @@ export function evidenceCommands(program: Command, context: CliContext): void {
       const keys = await keysFrom(options.keys);
       const witnessed = await Promise.all(options.witness.map((each) => readFile(path.resolve(context.cwd, each), 'utf8')));
       const lines = createReadStream(path.resolve(context.cwd, file), { encoding: 'utf8' }) as AsyncIterable<string>;
+      const { verifyExport } = await import('../../ledger/verify.ts');
       const result = await verifyExport(lines, { verifierKeys: [keys.ledger], witnessed });
       show(context, program, result, (paint) => [
         `${paint('green', '✔')} ${result.size} entries, ${result.checkpoints} checkpoints, root ${result.root}`,

@@ -2,9 +2,6 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { WaybillError } from '../../kernel/error.ts';
-import { pipelineJsonSchema } from '../../plan/json-schema.ts';
-import { parsePipeline } from '../../plan/parse.ts';
-import { problemsText } from '../../plan/problem-text.ts';
 import type { CliContext } from '../context.ts';
 import { wantsJson } from '../output.ts';
 import { painter } from '../terminal.ts';
@@ -21,6 +18,8 @@ export function lintCommands(program: Command, context: CliContext): void {
           fix: 'Give the path of a pipeline file, or go to the root of the repository.',
         });
       });
+      const { parsePipeline } = await import('../../plan/parse.ts');
+      const { problemsText } = await import('../../plan/problem-text.ts');
       const result = parsePipeline(text, file);
       const problems = [...(result.ok ? [] : result.problems), ...result.warnings];
       if (!result.ok) context.exitWith(1);
@@ -40,5 +39,5 @@ export function lintCommands(program: Command, context: CliContext): void {
   program
     .command('schema')
     .description('Print the JSON Schema of the pipeline file, for editors')
-    .action(() => context.out(JSON.stringify(pipelineJsonSchema(), null, 2)));
+    .action(async () => context.out(JSON.stringify((await import('../../plan/json-schema.ts')).pipelineJsonSchema(), null, 2)));
 }
