@@ -12,8 +12,11 @@ import { holdServer } from './control.ts';
 
 /** Not in a backup: workspaces, sockets, and the database's own files, whose consistent copy goes in instead. */
 const left = new Set(['work', 'run', 'store.sqlite', 'store.sqlite-wal', 'store.sqlite-shm']);
-/** What must fit the database: copied while the server holds merges and pushes back. */
-const moving = /^repositories\/[^/]+\.git\/(HEAD|packed-refs|refs\/.+)$/;
+/**
+ * What must fit the database: copied while the server holds merges and pushes back. What the signer signed last goes in as it was before the
+ * database's copy: a newer one would say that the restored ledger was rolled back.
+ */
+const moving = /^(repositories\/[^/]+\.git\/(HEAD|packed-refs|refs\/.+)|signer\/signed-(head|snapshot)\.json)$/;
 
 /**
  * Writes the whole data directory into a tar file (mode 0600, keys included). The server goes on: only while database and refs are copied
