@@ -142,7 +142,7 @@ async function drive(deps: EngineDeps, slots: Semaphore, run: RunId, head: RunCr
   }
   await Promise.allSettled(pending);
   // A run that came to its end before the abort was seen has ended as it did.
-  const undone = decide(await deps.journal.state(run)).some((item) => item.do !== 'finish');
+  const undone = !decide(await deps.journal.state(run)).some((item) => item.do === 'finish');
   // A server that stops leaves the run open; the next start recovers it.
   if (undone && signal.reason instanceof Stopping) return;
   const state =
