@@ -33,6 +33,8 @@ export async function createFolder(git: Git, root: string, name: RepositoryName,
  * @throws WaybillError GIT_FAILED when the hook cannot be made executable
  */
 export async function ensureInstalled(folder: string): Promise<void> {
+  // Git knows a repository by these; a copy of files alone (a backup) brings no empty folder along.
+  for (const name of ['objects', 'refs']) await mkdir(join(folder, name), { recursive: true });
   await ensureFile(join(folder, 'hooks'), 'proc-receive', hook, 0o755);
   await ensureFile(join(folder, 'info'), 'attributes', repositoryAttributes, 0o644);
   try {
