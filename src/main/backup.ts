@@ -1,12 +1,12 @@
-import { createReadStream, createWriteStream } from 'node:fs';
-import { chmod, mkdir, mkdtemp, open, readFile, readdir, rm, stat } from 'node:fs/promises';
+import { createWriteStream } from 'node:fs';
+import { chmod, mkdir, mkdtemp, open, readFile, readdir, rm, stat, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { finished, pipeline } from 'node:stream/promises';
 import { extract, pack, type Pack } from 'tar-stream';
 import type { Processes } from '../cli/context.ts';
 import { loadConfig } from '../config/config.ts';
-import { foldersOf } from '../config/folders.ts';
-import { WaybillError } from '../kernel/error.ts';
+import { foldersOf, type Folders } from '../config/folders.ts';
+import { WaybillError, messageOf } from '../kernel/error.ts';
 import { openStore } from '../store/store.ts';
 import { holdServer } from './control.ts';
 
@@ -21,80 +21,138 @@ const moving = /^(repositories\/[^/]+\.git\/(HEAD|packed-refs|refs\/.+)|signer\/
 /**
  * Writes the whole data directory into a tar file (mode 0600, keys included). The server goes on: only while database and refs are copied
  * does it hold back pushes and merges. Everything else only grows, so that what the copied database names is there.
+ * @throws WaybillError CONFLICT for a file that exists: it stays as it is
  */
 export const backup: Processes['backup'] = async ({ data, to, signal }) => {
   const { folders } = await loadConfig(data);
-  const scratch = await mkdtemp(path.join(path.dirname(to), '.waybill-backup-'));
+  if (to.startsWith(folders.data + path.sep))
+    throw new WaybillError('INVALID_INPUT', `${to} is in the data directory: every backup would hold the ones before it`, {
+      fix: 'Write it elsewhere, best onto another disk.',
+    });
+  const out = await open(to, 'wx', 0o600).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'EEXIST') throw new WaybillError('CONFLICT', `${to} exists already`, { cause, fix: 'Give another name with --to.' });
+    throw new WaybillError('INVALID_INPUT', `${to} cannot be written: ${cause.message}`, { cause });
+  });
+  let scratch: string | undefined;
   try {
-    const early = new Map<string, Buffer>();
+    scratch = await mkdtemp(path.join(path.dirname(to), '.waybill-backup-'));
     const copy = path.join(scratch, 'store.sqlite');
-    {
-      using _held = await holdServer(folders.sockets.control);
-      for (const file of await filesBelow(folders.data))
-        if (moving.test(file)) early.set(file, await readFile(path.join(folders.data, file)));
-      await using store = openStore(folders.storeFile, { readonly: true });
-      await store.backup(copy);
-    }
+    const early = await copyTogether(folders, copy, signal);
     const tar = pack();
-    const out = createWriteStream(to, { mode: 0o600, flags: 'wx' });
-    const written = pipeline(tar, out, { signal });
-    let files = 1;
-    try {
-      await addFile(tar, 'store.sqlite', copy, signal);
-      for (const file of await filesBelow(folders.data)) {
-        signal.throwIfAborted();
-        const content = early.get(file);
-        if (content) tar.entry({ name: file, size: content.length, mode: 0o600 }, content);
-        else if (moving.test(file)) continue;
-        else await addFile(tar, file, path.join(folders.data, file), signal);
-        files += 1;
-      }
-      tar.finalize();
-      await written;
-    } catch (error) {
-      tar.destroy();
-      await written.catch(() => undefined);
-      await rm(to, { force: true });
+    // `flush`: a backup that is reported is on the disk.
+    const written = pipeline(tar, out.createWriteStream({ flush: true }), { signal });
+    const filled = fill(tar, folders.data, copy, early, signal).catch((error: Error) => {
+      tar.destroy(error);
       throw error;
-    }
+    });
+    // Whichever fails first ends the other, and is what is told.
+    const [files] = await Promise.all([filled, written]);
     return { bytes: (await stat(to)).size, files };
+  } catch (error) {
+    await out.close();
+    await rm(to, { force: true });
+    throw error;
   } finally {
-    await rm(scratch, { recursive: true, force: true });
+    if (scratch !== undefined) await rm(scratch, { recursive: true, force: true });
   }
 };
 
-/** Makes a data directory from a backup. Never into one that is there. */
+/** Copies the database, and returns what must fit it. @throws WaybillError CONFLICT when the server let go meanwhile */
+async function copyTogether(folders: Folders, copy: string, signal: AbortSignal): Promise<ReadonlyMap<string, Buffer>> {
+  const early = new Map<string, Buffer>();
+  using held = await holdServer(folders.sockets.control, signal);
+  for (const { name } of (await entriesBelow(folders.data)).filter((entry) => !entry.folder && moving.test(entry.name)))
+    early.set(name, await readFile(path.join(folders.data, name)));
+  await using store = openStore(folders.storeFile, { readonly: true });
+  await store.backup(copy);
+  held?.check();
+  return early;
+}
+
+/** Fills and ends the archive; returns how many files are in it. Folders go in too: git takes a repository without `refs` for none. */
+async function fill(tar: Pack, root: string, copy: string, early: ReadonlyMap<string, Buffer>, signal: AbortSignal): Promise<number> {
+  await addFile(tar, 'store.sqlite', copy, signal);
+  for (const [name, content] of early) tar.entry({ name, size: content.length, mode: 0o600 }, content);
+  let files = 1 + early.size;
+  for (const { name, folder } of await entriesBelow(root)) {
+    signal.throwIfAborted();
+    if (folder) tar.entry({ name, type: 'directory', mode: 0o700 });
+    else if (!moving.test(name)) {
+      await addFile(tar, name, path.join(root, name), signal);
+      files += 1;
+    }
+  }
+  tar.finalize();
+  return files;
+}
+
+/** Makes a data directory from a backup. Never into one that is there; what it began it takes away again when it fails. */
 export const restore: Processes['restore'] = async ({ data, from, signal }) => {
   const folders = foldersOf(data);
+  await using archive = await open(from, 'r').catch((cause: NodeJS.ErrnoException) => {
+    throw new WaybillError(cause.code === 'ENOENT' ? 'NOT_FOUND' : 'INVALID_INPUT', `${from} cannot be read: ${cause.message}`, { cause });
+  });
   await mkdir(folders.data, { recursive: true, mode: 0o700 });
   if ((await readdir(folders.data)).length > 0) {
     throw new WaybillError('CONFLICT', `${folders.data} is not empty`, { fix: 'Restore into a new folder, then start the server there.' });
   }
-  let files = 0;
-  const unpack = extract();
-  const reading = pipeline(createReadStream(from), unpack, { signal });
-  for await (const entry of unpack) {
-    const { name, mode = 0o600, type } = entry.header;
-    const target = path.resolve(folders.data, name);
-    if (type !== 'file' || !target.startsWith(folders.data + path.sep))
-      throw new WaybillError('INVALID_INPUT', `${from} is no backup of Waybill: ${name}`);
-    await mkdir(path.dirname(target), { recursive: true, mode: 0o700 });
-    await pipeline(entry, createWriteStream(target, { mode: mode & 0o777, flags: 'wx' }), { signal });
-    await chmod(target, mode & 0o777);
-    files += 1;
+  // Also when it was there before: it is to hold keys now.
+  await chmod(folders.data, 0o700);
+  try {
+    const files = await unpackInto(folders.data, archive, from, signal);
+    if (files === 0) throw new WaybillError('INVALID_INPUT', `${from} is empty`);
+    return { files };
+  } catch (error) {
+    for (const name of await readdir(folders.data)) await rm(path.join(folders.data, name), { recursive: true, force: true });
+    throw error;
   }
-  await reading;
-  if (files === 0) throw new WaybillError('INVALID_INPUT', `${from} is empty`);
-  return { files };
 };
 
-async function filesBelow(root: string): Promise<string[]> {
+async function unpackInto(root: string, archive: FileHandle, from: string, signal: AbortSignal): Promise<number> {
+  const unpack = extract();
+  let unreadable: unknown;
+  const reading = pipeline(archive.createReadStream({ autoClose: false }), unpack, { signal }).catch((error: unknown) => {
+    unreadable = error;
+  });
+  let files = 0;
+  try {
+    for await (const entry of unpack) {
+      const { name, mode = 0o600, type } = entry.header;
+      const target = path.resolve(root, name);
+      if ((type !== 'file' && type !== 'directory') || !target.startsWith(root + path.sep))
+        throw new WaybillError('INVALID_INPUT', `${from} is no backup of Waybill: ${name}`);
+      await mkdir(type === 'directory' ? target : path.dirname(target), { recursive: true, mode: 0o700 });
+      if (type === 'directory') {
+        entry.resume();
+        continue;
+      }
+      await pipeline(entry, createWriteStream(target, { mode: mode & 0o777, flags: 'wx' }), { signal });
+      await chmod(target, mode & 0o777);
+      files += 1;
+    }
+  } catch (error) {
+    if (error instanceof WaybillError || isSystemError(error)) throw error;
+    throw new WaybillError('INVALID_INPUT', `${from} is no backup of Waybill: ${messageOf(error)}`, { cause: error });
+  } finally {
+    unpack.destroy();
+    await reading;
+  }
+  if (unreadable !== undefined)
+    throw new WaybillError('INVALID_INPUT', `${from} cannot be read: ${messageOf(unreadable)}`, { cause: unreadable });
+  return files;
+}
+
+const isSystemError = (error: unknown): boolean => error instanceof Error && 'syscall' in error;
+
+type Entry = { readonly name: string; readonly folder: boolean };
+
+async function entriesBelow(root: string): Promise<Entry[]> {
   const entries = await readdir(root, { recursive: true, withFileTypes: true });
   return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => path.relative(root, path.join(entry.parentPath, entry.name)))
-    .filter((file) => !left.has(file.split(path.sep)[0] ?? ''))
-    .sort();
+    .filter((entry) => entry.isFile() || entry.isDirectory())
+    .map((entry) => ({ name: path.relative(root, path.join(entry.parentPath, entry.name)), folder: entry.isDirectory() }))
+    .filter(({ name }) => !left.has(name.split(path.sep)[0] ?? ''))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** A file that grows meanwhile (a log) goes in as long as it was; one that is gone meanwhile (a git lock) is left out. */

@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
 import type { Processes } from '../cli/context.ts';
 import type { ConfigInput } from '../config/config.ts';
 import { foldersOf } from '../config/folders.ts';
@@ -20,6 +20,8 @@ export const init: Processes['init'] = async ({ data, url, port = 8080, admin, e
       fix: 'Give another folder with --data, or start the server that is there.',
     });
   }
+  // Also when it was there before: it is to hold keys now.
+  await chmod(folders.data, 0o700);
   const config: ConfigInput = { server: { port, ...(url === undefined ? {} : { url }) } };
   await writeFile(folders.configFile, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600, flag: 'wx' });
   await createMasterKey(folders.masterKeyFile);

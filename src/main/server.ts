@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { realpath, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
@@ -32,10 +32,11 @@ import { processLogger } from './logger.ts';
 import { startSigner } from './managed-signer.ts';
 import { connectSigner } from '../evidence/signer/client.ts';
 import { migrations } from './migrations.ts';
-import { registryNameOf, urlOf } from './names.ts';
+import { ownAddressOf, registryNameOf, urlOf } from './names.ts';
 import { openPapersOffice } from './papers-office.ts';
 import { serverPerformers } from './performers.ts';
 import { loadPolicies } from './policies.ts';
+import { privateFolder } from './private-folder.ts';
 import { SharedLock } from './shared-lock.ts';
 import { readOrigin } from './signer-files.ts';
 import { openTargets } from './targets.ts';
@@ -54,7 +55,9 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
   const registryName = registryNameOf(config);
   await using stack = new AsyncDisposableStack();
 
-  await mkdir(path.dirname(folders.sockets.control), { recursive: true, mode: 0o700 });
+  const real = await realpath(folders.data);
+  await privateFolder(real, real);
+  await privateFolder(path.dirname(folders.sockets.control), folders.data);
   // What moves refs and rows together shares it; a backup has it alone for the moment in which it copies both.
   const moving = new SharedLock();
   stack.use(await serveControl(folders.sockets.control, () => moving.alone()));
@@ -167,6 +170,7 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
     defaultPolicy,
     url,
     registryName,
+    registryAddress: ownAddressOf(config),
     workFolder: folders.work,
   };
   engine = stack.use(

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Processes } from '../cli/context.ts';
 import { loadConfig } from '../config/config.ts';
@@ -17,6 +16,7 @@ import { readMergedCommit, readProtectedRef } from '../source/merged-commit.ts';
 import { openStore } from '../store/store.ts';
 import { processLogger } from './logger.ts';
 import { namesOf } from './names.ts';
+import { privateFolder } from './private-folder.ts';
 import { readSignerFiles } from './signer-files.ts';
 
 /**
@@ -60,7 +60,7 @@ export const signer: Processes['signer'] = async ({ data, untilStdinEnds, signal
       attestations: attestations(store, systemClock),
     }),
   });
-  await mkdir(path.dirname(folders.sockets.signer), { recursive: true, mode: 0o700 });
+  await privateFolder(path.dirname(folders.sockets.signer), folders.data);
   await using _server = await serveSigner({ socket: folders.sockets.signer, handle: (request) => attest(request), logger });
   onReady(folders.sockets.signer);
   const orphaned = new AbortController();
