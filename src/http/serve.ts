@@ -9,22 +9,30 @@ export type Call<E> = { readonly params: ParamsOf<E>; readonly query: QueryOf<E>
 
 export type Authenticate = (request: FastifyRequest) => Promise<Person | undefined>;
 
-/** Binds a handler to an endpoint: who may call is checked first, then the input is parsed; the handler sees typed values only. */
+/**
+ * Binds a handler to an endpoint: who may call is checked first, before a byte of the body is read; then the input is parsed; the handler sees
+ * typed values only.
+ */
 export function serve<E extends Endpoint>(
   app: FastifyInstance,
   authenticate: Authenticate,
   endpoint: E,
   handler: (call: Call<E>, person: Person) => Promise<ReplyOf<E>>,
 ): void {
+  const callers = new WeakMap<FastifyRequest, Person>();
   app.route({
     method: endpoint.method,
     url: endpoint.path,
+    async onRequest(request) {
+      callers.set(request, await allow(endpoint.access, await authenticate(request)));
+    },
     async handler(request) {
-      const person = await allow(endpoint.access, await authenticate(request));
+      const person = callers.get(request);
+      if (!person) throw new WaybillError('INTERNAL', 'a request came past its check');
       const call = {
-        params: parse(endpoint.params, request.params, 'path'),
-        query: parse(endpoint.query, request.query, 'query'),
-        body: parse(endpoint.body, request.body ?? {}, 'body'),
+        params: parseInput(endpoint.params, request.params, 'path'),
+        query: parseInput(endpoint.query, request.query, 'query'),
+        body: parseInput(endpoint.body, request.body ?? {}, 'body'),
         signal: request.signal,
       } as Call<E>;
       return handler(call, person);
@@ -32,7 +40,8 @@ export function serve<E extends Endpoint>(
   });
 }
 
-function parse(schema: z.ZodType, value: unknown, where: string): unknown {
+/** @throws WaybillError INVALID_INPUT that names every field that is wrong */
+export function parseInput<T>(schema: z.ZodType<T>, value: unknown, where: 'path' | 'query' | 'body'): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const lines = result.error.issues.map((issue) => `${where}${issue.path.length ? '.' : ''}${issue.path.join('.')}: ${issue.message}`);
