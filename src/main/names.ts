@@ -11,6 +11,12 @@ export function registryNameOf(config: Pick<Config, 'server' | 'registry'>): str
   return config.registry.name ?? new URL(urlOf(config)).host;
 }
 
+/** `host:port` where the server's own process reaches it: a proxy in front may speak TLS, or not be reachable from here. */
+export function ownAddressOf({ server: { host, port } }: Pick<Config, 'server'>): string {
+  const near = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return `${near.includes(':') ? `[${near}]` : near}:${port}`;
+}
+
 /** How this Waybill names itself, its repositories and images in papers. */
 export function namesOf(config: Pick<Config, 'server' | 'registry'>): Names {
   const url = urlOf(config);

@@ -35,7 +35,7 @@ export async function publishImage(world: World, context: RunContext, image: Pla
     const info = await world.source.commitInfo(head.repository, head.commit);
     const base = baseRepository(image.base, world.registryName);
     using push = await world.registry.mintPush({ repository, run, ttlMs: pushTokenMs, pullFrom: base === undefined ? [] : [base] });
-    using client = connectRegistry({ registry: world.registryName, plainHttp: true, auth: { bearer: push.token } });
+    using client = connectRegistry({ registry: world.registryAddress, plainHttp: true, auth: { bearer: push.token } });
     const built = await buildImage(image, {
       source: (signal) => world.source.archive(head.repository, head.commit, signal),
       sandbox: buildSandbox(world, context, image),

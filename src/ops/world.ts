@@ -43,6 +43,8 @@ export type World = {
   readonly url: string;
   /** `host:port` as it stands in references to images. */
   readonly registryName: string;
+  /** `host:port` where this process reaches its own registry, by plain HTTP and past any proxy. */
+  readonly registryAddress: string;
   /** Thrown away at a restart. */
   readonly workFolder: string;
 };
