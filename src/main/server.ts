@@ -126,6 +126,7 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
       clock,
       logger,
       requiredApprovals: config.review.approvals,
+      hold: () => moving.share(),
       onProposed: (change, version) => propose(world, change, version),
       onInitialPush: async (push) => startInitial(world, { ...push, tree: await source.treeOf(push.repository, push.commit) }),
       onRefused: (refusal) => refused(`push to ${refusal.ref} of ${refusal.repository} by ${refusal.person}`, refusal.reason),
@@ -136,17 +137,7 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
     logger,
     store,
     identity,
-    source: {
-      ...source,
-      async merge(id, person, options) {
-        using _moving = await moving.share();
-        return source.merge(id, person, options);
-      },
-      async handleHttp(request, response) {
-        using _moving = request.method === 'POST' && request.url?.endsWith('/git-receive-pack') ? await moving.share() : undefined;
-        await source.handleHttp(request, response);
-      },
-    },
+    source,
     ledger,
     attestations: attestations(store, clock),
     papers,

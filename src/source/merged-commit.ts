@@ -10,8 +10,9 @@ import type { SourceTables } from './tables.ts';
 const hands = z.array(z.object({ email: z.string() }));
 
 /**
- * The merge that made a commit, with everybody who had a hand in the change: for readers that have no repositories at hand (the signer).
- * Authors are people where the address is known, addresses where not.
+ * The merge that made a commit, with its authors by the rule that the approvals were judged by (review-rules.ts): who pushed any version, and
+ * who has a hand in the merged one. For readers that have no repositories at hand (the signer). Authors are people where the address is known,
+ * addresses where not.
  */
 export async function readMergedCommit(
   store: Store,
@@ -30,11 +31,17 @@ export async function readMergedCommit(
     .where('merge.state', '=', 'done')
     .executeTakeFirst();
   if (!row) return undefined;
-  const versions = await db.selectFrom('change_version').select(['pusher', 'hands']).where('change_id', '=', row.change_id).execute();
+  const versions = await db
+    .selectFrom('change_version')
+    .select(['version', 'pusher', 'hands'])
+    .where('change_id', '=', row.change_id)
+    .execute();
   const known = indexPeople(people);
   const authors = versions.flatMap((version) => [
     version.pusher,
-    ...hands.parse(JSON.parse(version.hands)).map(({ email }) => known.byEmail(email)?.id ?? email),
+    ...(version.version === row.version
+      ? hands.parse(JSON.parse(version.hands)).map(({ email }) => known.byEmail(email)?.id ?? email)
+      : []),
   ]);
   return { ...parseMerge(row, name as RepositoryName), authors: [...new Set(authors)].sort() };
 }

@@ -45,6 +45,8 @@ export type LocalSourceOptions = {
   /** After an administrator's first push is recorded; as above. */
   onInitialPush(push: InitialPush): Promise<{ readonly message: string }>;
   onRefused?(refusal: Refusal): void;
+  /** Held around everything that moves refs or folders together with rows, and around nothing that waits for a client. */
+  hold?(): Promise<Disposable>;
   /** Default 1, which is also the least. */
   readonly requiredApprovals?: number;
   /** Where git and sh are looked for, in the form of PATH. */
@@ -128,6 +130,10 @@ export async function openLocalSource(options: LocalSourceOptions): Promise<Loca
       return { message: 'It is recorded, but what should follow did not start; the log of the server says why.' };
     }
   };
+  const held = async <T>(move: () => Promise<T>): Promise<T> => {
+    using _held = await options.hold?.();
+    return await move();
+  };
   const judge: Judge = {
     logger,
     refused: (refusal) => {
@@ -136,11 +142,11 @@ export async function openLocalSource(options: LocalSourceOptions): Promise<Loca
     },
     isEmpty: async (repository) => (await tipOf(git, repository.folder, repository.protectedBranch)) === undefined,
     async pushInitial({ repository, person }, head) {
-      await pushInitial(parts, { repository, person, head });
+      await held(() => pushInitial(parts, { repository, person, head }));
       return told(() => options.onInitialPush({ repository: repository.name, commit: head, person }));
     },
     async propose({ repository, person }, head, pushOptions) {
-      const proposal = await propose(parts, { repository, person, head, wish: parsePushOptions(pushOptions) });
+      const proposal = await held(() => propose(parts, { repository, person, head, wish: parsePushOptions(pushOptions) }));
       return { proposal, ...(await told(() => options.onProposed(proposal.change, proposal.version))) };
     },
   };
@@ -184,15 +190,17 @@ export async function openLocalSource(options: LocalSourceOptions): Promise<Loca
       await hooks[Symbol.asyncDispose]();
       await Promise.all(requests);
     },
-    createRepository: (repository) => repositories.create(repository),
+    createRepository: (repository) => held(() => repositories.create(repository)),
     listRepositories: async () => (await repositories.list()).map(publicRepository),
     async getRepository(name) {
       const found = await repositories.find(name);
       return found && publicRepository(found);
     },
     async removeRepository(name) {
-      using _held = await locks.take((await repositories.get(name)).number);
-      await repositories.remove(name);
+      await held(async () => {
+        using _locked = await locks.take((await repositories.get(name)).number);
+        await repositories.remove(name);
+      });
     },
     handleHttp(request, response) {
       const served = handleGitHttp(http, request, response).finally(() => requests.delete(served));
@@ -209,7 +217,7 @@ export async function openLocalSource(options: LocalSourceOptions): Promise<Loca
     approve: (id, person, review = {}) => reviewChange(parts, id, person, 'approve', review),
     reject: (id, person, review = {}) => reviewChange(parts, id, person, 'reject', review),
     abandon: (id, person) => abandonChange(parts, id, person),
-    merge: (id, person, merge) => mergeChange(parts, id, person, merge),
+    merge: (id, person, merge) => held(() => mergeChange(parts, id, person, merge)),
 
     async reviewedCommit(name, commit) {
       const { number, name: repository } = await repositories.get(name);

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import { WaybillError } from '../../kernel/error.ts';
 import type { PersonId } from '../../kernel/ids.ts';
+import { readMergedCommit } from '../merged-commit.ts';
 import { as, fixture, passed } from './fixture.ts';
 
 const refuses = (code: string, words: RegExp) => (error: unknown) => {
@@ -61,7 +64,8 @@ test('a change whose base moved is merged mechanically, and a conflict says what
   const { source } = t.current;
   const first = await proposed(t, 'a');
   const second = await proposed(t, 'b');
-  const clash = await proposed(t, 'a', {}, 'clash');
+  // Another message: two equal commits of one second would be one commit.
+  const clash = await proposed(t, 'a', { MESSAGE: 'Clash' }, 'clash');
   await t.commit(clash.folder, 'dev', 'a', 'something else\n');
   assert.equal((await t.propose(clash.folder, 'dev', `change=${clash.id}`)).id, clash.id);
   for (const { id } of [first, second, clash]) await source.approve(id, as('ria'));
@@ -303,4 +307,48 @@ test('closing the source ends a merge that waits for the tests, and nothing is m
   await asked.promise;
   await Promise.all([assert.rejects(merging, refuses('CANCELLED', /the server stops/)), source[Symbol.asyncDispose]()]);
   assert.equal(await t.must(t.bare, 'ada', 'rev-parse', 'main'), base);
+});
+
+test('the signer counts the authors by which the approvals were judged: all pushers, and the hands of the merged version', async () => {
+  await using t = await fixture();
+  await t.begin();
+  const { source } = t.current;
+  const rob = { GIT_AUTHOR_NAME: 'rob', GIT_AUTHOR_EMAIL: 'rob@example.com' };
+  const { folder, id } = await proposed(t, 'a', rob);
+  await assert.rejects(source.approve(id, as('rob')), refuses('FORBIDDEN', /rob is author/));
+  await t.must(folder, 'dev', 'commit', '--quiet', '--amend', '--reset-author', '-m', 'Without rob');
+  assert.equal((await t.propose(folder, 'dev', `change=${id}`)).id, id);
+  await source.approve(id, as('rob'));
+  const { commit } = await source.merge(id, as('ria'), passed);
+  const read = await readMergedCommit(t.store, await t.identity.listPeople(), 'shop', commit);
+  assert.deepEqual(read?.authors, ['dev']);
+});
+
+test('what moves refs and rows is held, a push that is slow to come is not', async () => {
+  let holders = 0;
+  const seen: number[] = [];
+  await using t = await fixture({
+    async hold() {
+      holders += 1;
+      seen.push(holders);
+      return { [Symbol.dispose]: () => (holders -= 1) };
+    },
+    onProposed: async () => ({ message: `${holders} hold` }),
+  });
+  await t.begin();
+  const before = seen.length;
+  const { id } = await proposed(t);
+  assert.equal(seen.length, before + 1);
+  assert.equal(holders, 0);
+  await t.current.source.approve(id, as('ria'));
+  await t.current.source.merge(id, as('ria'), passed);
+  assert.deepEqual(seen, seen.map(() => 1)); // prettier-ignore
+  const slow = connect(t.port, '127.0.0.1');
+  const basic = Buffer.from(`dev:${t.tokens.get('dev')?.reveal() ?? ''}`).toString('base64');
+  slow.write(`POST /git/shop.git/git-receive-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Basic ${basic}\r\n`);
+  slow.write('Content-Type: application/x-git-receive-pack-request\r\nContent-Length: 100000\r\n\r\n0');
+  await once(slow, 'ready');
+  await t.current.source.createRepository({ name: 'other' });
+  assert.equal(holders, 0);
+  slow.destroy();
 });
