@@ -15,7 +15,7 @@ import { generateCheckpointKey, parseKeyRing, ringKey, type SigningKey } from '.
 import { verifySnapshot } from '../snapshot-envelope.ts';
 import { provenanceStatement } from '../statements/provenance.ts';
 import { reviewStatement, reviewType } from '../statements/review.ts';
-import { imageSummaryPredicate } from '../statements/summary.ts';
+import { imageSummaryPredicate, summaryStatement } from '../statements/summary.ts';
 import { testsStatement } from '../statements/tests.ts';
 import { build, clock, image, names, newSigner, now, policy, review, stage } from '../testing/shop.ts';
 import { verifyBundle } from '../verify.ts';
@@ -40,6 +40,23 @@ function signAll(
   ];
 }
 
+/** The summary that the base of the shop's image has. */
+function baseSummary(by: SigningKey = key, more: { digest?: Digest; validUntil?: string } = {}): Paper {
+  const digest = more.digest ?? build.base?.digest ?? digestOf('');
+  const { commit, tree } = build.source;
+  const { validUntil = '2027-01-01T00:00:00.000Z' } = more;
+  const entry = {
+    digest,
+    repository: 'bases/node',
+    source: { repository: 'bases', commit, tree },
+    tests: [],
+    provenance: true,
+    run: 2,
+    validUntil,
+  };
+  return signStatement(summaryStatement({ names, policy, at: now, inputs: [], levels: [], image: entry }), by);
+}
+
 type Overrides = Partial<FactsSource> & { papersList?: Paper[] };
 
 async function attestor(overrides: Overrides = {}, options: Partial<AttestorOptions> = {}) {
@@ -61,7 +78,7 @@ async function attestor(overrides: Overrides = {}, options: Partial<AttestorOpti
       throw new WaybillError('NOT_FOUND', 'no such image');
     },
     requiredStages: async () => ['lint', 'unit'],
-    papers: async () => (overrides.papersList ?? []).map((paper) => paper.bundle),
+    papers: async (digest) => (digest === build.base?.digest ? [baseSummary()] : (overrides.papersList ?? [])).map((paper) => paper.bundle),
     ledgerHead: async (from) => ({
       size: tree.size(),
       root: rootAt(tree.size(), tree.lookup),
@@ -219,6 +236,24 @@ for (const [what, overrides, message] of unsigned)
     await assert.rejects(a.attest({ kind: 'summary', run: 12, image: 'shop' }), (e) => {
       assert.ok(isWaybillError(e, 'VERDICT_REFUSED'), String(e));
       assert.match(e.detail, message);
+      return true;
+    });
+  });
+
+const badBases: [string, Paper[]][] = [
+  ['without papers', []],
+  ['whose summary somebody else signed', [baseSummary(stranger)]],
+  ['whose summary is of another image', [baseSummary(key, { digest: digestOf('another base') })]],
+  ['whose summary no longer holds', [baseSummary(key, { validUntil: now.toISOString() })]],
+  ['that was reviewed, and has no verdict', signAll(key, { about: { ...build.image, digest: digestOf('base') } })],
+];
+for (const [what, ofBase] of badBases)
+  test(`no summary: a base ${what}`, async () => {
+    const papers = async (digest: Digest) => (digest === build.base?.digest ? ofBase : honest).map((paper) => paper.bundle);
+    await using a = await attestor({ papers });
+    await assert.rejects(a.attest({ kind: 'summary', run: 12, image: 'shop' }), (e) => {
+      assert.ok(isWaybillError(e, 'VERDICT_REFUSED'), String(e));
+      assert.match(e.detail, /its base .* has no summary that holds/);
       return true;
     });
   });

@@ -14,7 +14,7 @@ import { testsStatement } from '../statements/tests.ts';
 import type { Vsa } from '../statements/vsa.ts';
 import type { ImageSubject, Names } from '../subjects.ts';
 import type { FactsSource } from './facts-source.ts';
-import { judgePapers, requireReview } from './judge-papers.ts';
+import { judgePapers, requireBase, requireReview } from './judge-papers.ts';
 import type { SignerAnswers, SignerRequest } from './protocol.ts';
 import { makeSnapshot, type SignedSnapshot } from './make-snapshot.ts';
 import type { StateFile } from './state-file.ts';
@@ -104,6 +104,7 @@ export function makeAttestor(options: AttestorOptions): Attestor {
         ring,
         at,
       });
+      if (build.base) requireBase(build.base, await facts.papers(build.base.digest), ring, at);
       const { review } = judgement;
       const { digest, repository } = build.image;
       const paper = sign(

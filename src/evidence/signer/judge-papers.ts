@@ -1,11 +1,13 @@
 import { digestOf, hexOf, type Digest } from '../../kernel/digest.ts';
-import { WaybillError, messageOf } from '../../kernel/error.ts';
+import { WaybillError, isWaybillError, messageOf } from '../../kernel/error.ts';
 import type { BuildFacts, ReviewFacts, SourceFacts } from '../facts.ts';
 import type { KeyRing } from '../keys.ts';
 import { subjectMatches, type ResourceDescriptor, type Statement } from '../statement.ts';
 import { provenancePredicate, provenanceType } from '../statements/provenance.ts';
 import { reviewPredicate, reviewType, type ReviewPredicate } from '../statements/review.ts';
+import { imageSummaryPredicate } from '../statements/summary.ts';
 import { testResultPredicate, testResultType } from '../statements/tests.ts';
+import { vsaType } from '../statements/vsa.ts';
 import { verifyBundle } from '../verify.ts';
 
 export type Judgement = {
@@ -89,6 +91,31 @@ export function requireReview(
   if (own) throw refuse(`${own.reviewer} approved a change of their own`);
   if (review.method === 'identical' && review.reviewedTree !== tree)
     throw refuse(`the reviewed tree ${review.reviewedTree} is not the merged ${tree}`);
+}
+
+/**
+ * What an image is built upon must have its own papers: otherwise layers that nobody reviewed or tested, or that somebody put onto the registry's
+ * disk, would come under a summary as the base of something that was.
+ * @throws WaybillError VERDICT_REFUSED unless one of `papers` is a summary of the base that still holds
+ */
+export function requireBase(base: NonNullable<BuildFacts['base']>, papers: readonly string[], ring: KeyRing, at: Date): void {
+  const holds = papers.some((bundle) => {
+    let statement: Statement;
+    try {
+      statement = verifyBundle(bundle, ring, at).statement;
+    } catch (error) {
+      // A paper that does not verify counts for nothing, and keeps no good one from counting.
+      if (isWaybillError(error)) return false;
+      throw error;
+    }
+    if (statement.predicateType !== vsaType || !subjectMatches(statement, base.digest)) return false;
+    const summary = imageSummaryPredicate.safeParse(statement.predicate);
+    return summary.success && summary.data.waybill.digest === base.digest && Date.parse(summary.data.waybill.validUntil) > at.getTime();
+  });
+  if (!holds)
+    throw new WaybillError('VERDICT_REFUSED', `its base ${base.reference} (${base.digest}) has no summary that holds`, {
+      fix: 'Build the base again by a run of this Waybill, and name the new digest.',
+    });
 }
 
 function judgeProvenance(statement: Statement, build: BuildFacts, builderId: string): void {
