@@ -80,7 +80,13 @@ export const endpoints = {
     }),
     reply: environmentView,
   }),
-  removeEnvironment: endpoint('DELETE', '/environments/:name', 'admin', 'Removes an environment; what runs there stays', { params: name }),
+  removeEnvironment: endpoint(
+    'DELETE',
+    '/environments/:name',
+    'admin',
+    'Removes an environment; what runs there stays, its pull secret is revoked',
+    { params: name },
+  ),
 
   listChanges: endpoint('GET', '/changes', 'person', 'Changes, newest first', {
     query: z.object({ repository: z.string().optional(), state: z.enum(['open', 'merged', 'abandoned']).optional() }),

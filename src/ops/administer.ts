@@ -82,6 +82,9 @@ export async function addEnvironment(
 
 export async function removeEnvironment(world: World, by: Person, name: string): Promise<boolean> {
   const removed = await world.environments.remove(name);
-  if (removed) await act(world, by, 'environment-remove', name);
+  if (!removed) return false;
+  // What runs there stays; the key with which it was pulled does not outlive the environment, nor reach a later one of the same name.
+  const pullTokens = await world.registry.revokePull(name);
+  await act(world, by, 'environment-remove', name, { pullTokens });
   return removed;
 }

@@ -29,6 +29,7 @@ const largestManifest = 4 * 1024 * 1024;
  */
 export async function deployRelease(world: World, context: RunContext, deploy: PlannedDeploy): Promise<{ endpoints: readonly string[] }> {
   const { head, run, signal } = context;
+  if (!head.reviewed) throw new WaybillError('FORBIDDEN', `commit ${head.commit} was not reviewed; nothing is deployed from it`);
   const progress = (line: string) => context.log('waybill', line);
   const environment = await world.environments.get(deploy.environment);
   if (!environment) {

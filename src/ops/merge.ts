@@ -4,6 +4,7 @@ import type { Person } from '../identity/person.ts';
 import { findRuns } from '../run/queries.ts';
 import type { Change, ChangeVersion, ReviewedCommit } from '../source/port.ts';
 import { planCommit } from './plan-commit.ts';
+import { recordMerge } from './record-merge.ts';
 import { recordRefusal } from './record-refusal.ts';
 import type { World } from './world.ts';
 
@@ -16,22 +17,7 @@ export async function merge(world: World, id: ChangeId, person: Person): Promise
     if (isWaybillError(error, 'FORBIDDEN', 'CONFLICT')) await recordRefusal(world, `merge of change ${id} by ${person.id}`, error.detail);
     throw error;
   }
-  await world.ledger.append({
-    kind: 'merge',
-    subject: [`gitCommit:${merged.commit}`, `gitTree:${merged.tree}`, `change:${id}`],
-    body: {
-      repository: merged.repository,
-      change: id,
-      version: merged.version,
-      onto: merged.onto,
-      head: merged.head,
-      commit: merged.commit,
-      tree: merged.tree,
-      method: merged.method,
-      approvals: merged.approvals.map((approval) => ({ ...approval })),
-      mergedBy: merged.mergedBy,
-    },
-  });
+  await recordMerge(world, merged);
   return { merged, run: await startMerged(world, merged) };
 }
 

@@ -10,6 +10,8 @@ import { showChange } from '../../ops/show-change.ts';
 import type { World } from '../../ops/world.ts';
 import { serve, type Authenticate } from '../serve.ts';
 
+const changesAtMost = 200;
+
 /** Changes and their reviews. */
 export function changeRoutes(app: FastifyInstance, world: World, who: Authenticate): void {
   serve(app, who, endpoints.listChanges, async ({ query }) => {
@@ -17,8 +19,9 @@ export function changeRoutes(app: FastifyInstance, world: World, who: Authentica
     const changes = await world.source.listChanges({
       ...(repository === undefined ? {} : { repository: repository as RepositoryName }),
       ...(state === undefined ? {} : { state }),
+      limit: changesAtMost,
     });
-    return Promise.all(changes.slice(0, 200).map((change) => showChange(world, change)));
+    return Promise.all(changes.map((change) => showChange(world, change)));
   });
   serve(app, who, endpoints.showChange, async ({ params }) => showChange(world, await world.source.getChange(params.id as ChangeId)));
   serve(app, who, endpoints.approveChange, async ({ params, body }, person) => {
