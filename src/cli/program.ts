@@ -11,7 +11,7 @@ import { runCommand } from './commands/run.ts';
 import { runsCommands } from './commands/runs.ts';
 import { traceCommands } from './commands/trace.ts';
 import type { CliContext } from './context.ts';
-import { painter } from './terminal.ts';
+import { painter, plain } from './terminal.ts';
 
 /** Parses arguments (without node and script) and does what they say; every failure becomes a message and a status. */
 export async function runCli(args: readonly string[], context: CliContext): Promise<void> {
@@ -66,8 +66,8 @@ function report(error: unknown, context: CliContext, json: boolean): void {
   const paint = painter(context.colour);
   if (isWaybillError(error)) {
     if (json) context.out(JSON.stringify({ error }));
-    context.note(`${paint('red', 'error')} ${error.title}: ${error.detail}`);
-    context.note(`${paint('cyan', '  fix')} ${error.fix}`);
+    context.note(`${paint('red', 'error')} ${error.title}: ${plain(error.detail)}`);
+    context.note(`${paint('cyan', '  fix')} ${plain(error.fix)}`);
     return;
   }
   const cause = error instanceof Error ? (error.stack ?? error.message) : String(error);

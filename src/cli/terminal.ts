@@ -9,9 +9,15 @@ export function painter(colour: boolean): Paint {
   return (style, text) => (colour ? styleText(style, text, { validateStream: false }) : text);
 }
 
-/** Text of other people's making, safe to print: no escape sequences, no control characters but tab. */
+/** What moves the cursor or turns the direction of writing: a line could show something else than it says. */
+const unsafe = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+/**
+ * Text of other people's making, safe to print: no escape sequences, no control characters but tab and newline, no turning of the direction.
+ * Further lines are indented, so that none can pass for a line of ours.
+ */
 export function plain(text: string): string {
-  return stripVTControlCharacters(text).replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\uFFFD');
+  return stripVTControlCharacters(text).replace(unsafe, '\uFFFD').replaceAll('\n', '\n      ');
 }
 
 const marks: Readonly<Record<string, readonly [string, Style]>> = {

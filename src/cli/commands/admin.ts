@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { endpoints } from '../../api/endpoints.ts';
 import type { CliContext } from '../context.ts';
 import { show } from '../output.ts';
+import { plain } from '../terminal.ts';
 
 const collect = (value: string, before: string[]): string[] => [...before, value];
 
@@ -31,7 +32,7 @@ export function adminCommands(program: Command, context: CliContext): void {
       show(context, program, people, (paint, table) =>
         table(
           ['ID', 'NAME', 'ROLE', 'ADDRESSES'],
-          people.map((p) => [p.id, p.name, p.role, p.emails.join(', ')]),
+          people.map((p) => [p.id, plain(p.name), p.role, p.emails.join(', ')]),
         ),
       );
     });
@@ -61,7 +62,7 @@ export function adminCommands(program: Command, context: CliContext): void {
       show(context, program, tokens, (paint, table) =>
         table(
           ['ID', 'PERSON', 'LABEL', 'CREATED', 'EXPIRES'],
-          tokens.map((t) => [t.id, t.person, t.label, t.createdAt, t.expiresAt ?? 'never']),
+          tokens.map((t) => [t.id, t.person, plain(t.label), t.createdAt, t.expiresAt ?? 'never']),
         ),
       );
     });
