@@ -24,8 +24,8 @@ export async function createHttp(world: World): Promise<{ handle(request: Incomi
     const bearer = /^Bearer ([\w.~+/=-]{1,512})$/.exec(request.headers.authorization ?? '')?.[1];
     if (bearer !== undefined) return world.identity.authenticate(new Secret(bearer));
     // The cookie of the pages reads only: a form on another site can make a browser send it.
-    const person = request.method === 'GET' ? sessions.personOf(request.headers.cookie) : undefined;
-    const known = person === undefined ? undefined : await world.identity.getPerson(person);
+    const token = request.method === 'GET' ? sessions.tokenOf(request.headers.cookie) : undefined;
+    const known = token && (await world.identity.authenticate(token));
     return can(known, 'read') ? known : undefined;
   };
 

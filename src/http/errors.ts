@@ -1,5 +1,5 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { WaybillError } from '../kernel/error.ts';
+import { messageOf, WaybillError } from '../kernel/error.ts';
 import type { Logger } from '../kernel/logger.ts';
 
 /** Every failure leaves as `{ error: { code, title, detail, fix } }`; only what is a defect of ours is logged as an error. */
@@ -12,10 +12,11 @@ export function errorHandler(logger: Logger): (error: FastifyError | Error, requ
   };
 }
 
-function asWaybillError(error: FastifyError | Error): WaybillError {
+/** What is no error of ours is INTERNAL, or INVALID_INPUT where Fastify found the request wanting. */
+export function asWaybillError(error: unknown): WaybillError {
   if (error instanceof WaybillError) return error;
-  const status = 'statusCode' in error ? error.statusCode : undefined;
+  const status = error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : undefined;
   if (status === 413) return new WaybillError('LIMIT_EXCEEDED', 'the request is too large', { cause: error });
-  if (status !== undefined && status >= 400 && status < 500) return new WaybillError('INVALID_INPUT', error.message, { cause: error });
+  if (status !== undefined && status >= 400 && status < 500) return new WaybillError('INVALID_INPUT', messageOf(error), { cause: error });
   return new WaybillError('INTERNAL', 'the request failed', { cause: error });
 }

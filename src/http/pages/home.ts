@@ -1,73 +1,127 @@
 import type { ChangeView, RepositoryView, RunRowView } from '../../api/views.ts';
 import { html, type Html } from './html.ts';
-import { badge, short } from './layout.ts';
+import { whyOf } from './run-parts.ts';
+import { badge, code, command, empty, section, table, when } from './parts.ts';
+
+export type ReleaseRow = {
+  readonly environment: string;
+  readonly where: string;
+  /** What runs there; an environment may be empty. */
+  readonly release?: {
+    readonly repository: string;
+    readonly commit: string;
+    readonly run: number;
+    readonly digests: readonly string[];
+    readonly at: string;
+  };
+};
 
 export type HomeData = {
   readonly repositories: readonly RepositoryView[];
   readonly changes: readonly ChangeView[];
   readonly runs: readonly RunRowView[];
   readonly images: readonly { digest: string; repository: string; commit: string; run: number }[];
+  readonly environments: readonly ReleaseRow[];
   readonly refusals: readonly { at: string; what: string; detail: string }[];
 };
 
+/** Everything at a glance: what is proposed, what runs, what exists, what was refused. */
 export function homePage(data: HomeData): Html {
-  return html`<h1>Repositories</h1>
-    ${table(
-      ['name', 'protected branch', 'clone'],
-      data.repositories.map((r) => [r.name, r.protectedBranch, html`<code>${r.cloneUrl}</code>`]),
-    )}
-    <h2>Changes</h2>
-    ${table(
-      ['id', 'title', 'repository', 'by', 'state', 'tests'],
-      data.changes.map((c) => [
-        html`<a href="/changes/${c.id}">${c.id}</a>`,
-        c.title,
-        c.repository,
-        c.versions[0]?.pusher ?? '',
-        badge(c.state),
-        badge(c.runs[0]?.status ?? 'waiting'),
-      ]),
-    )}
-    <h2>Runs</h2>
-    ${table(
-      ['run', 'repository', 'event', 'commit', 'status', 'created'],
-      data.runs.map((r) => [
-        html`<a href="/runs/${r.id}">${r.id}</a>`,
-        r.repository,
-        r.event,
-        html`<code>${short(r.commit)}</code>`,
-        badge(r.status),
-        r.createdAt,
-      ]),
-    )}
-    <h2>Images with papers</h2>
-    ${table(
-      ['digest', 'repository', 'commit', 'run'],
-      data.images.map((i) => [
-        html`<a href="/images/${i.digest}"><code>${short(i.digest)}</code></a>`,
-        i.repository,
-        html`<code>${short(i.commit)}</code>`,
-        html`<a href="/runs/${i.run}">${i.run}</a>`,
-      ]),
-    )}
-    <h2>Refused</h2>
-    ${table(
-      ['when', 'what', 'why'],
-      data.refusals.map((r) => [r.at, r.what, r.detail]),
-    )}`;
+  return html`<h1 class="unseen" data-open="5000">Overview</h1>
+    ${section('changes', 'Changes', changes(data.changes), { live: true })} ${section('runs', 'Runs', runs(data.runs), { live: true })}
+    ${section('images', 'Images with papers', images(data.images), { live: true })}
+    ${section('environments', 'Environments', environments(data.environments), { live: true })}
+    ${section('refusals', 'Refused', refusals(data.refusals), { live: true })}
+    ${section('repositories', 'Repositories', repositories(data.repositories), { live: true })}`;
 }
 
-export function table(header: readonly string[], rows: readonly (readonly (Html | string | number)[])[]): Html {
-  if (rows.length === 0) return html`<p class="soft">None yet.</p>`;
-  return html`<table>
-    <tr>
-      ${header.map((title) => html`<th>${title}</th>`)}
-    </tr>
-    ${rows.map(
-      (row) =>
-        html`<tr>
-          ${row.map((cell) => html`<td>${cell}</td>`)}
-        </tr>`,
-    )}
-  </table>`;
+function changes(all: HomeData['changes']): Html {
+  if (all.length === 0) return empty('No change was proposed yet. In a clone: ', command('git push origin HEAD:refs/for/main'));
+  return table(
+    'Changes, newest first',
+    ['Change', 'Title', 'Repository', 'By', 'State', 'Approvals', 'Tests'],
+    all.map((change) => {
+      const approvals = change.reviews.filter((review) => review.current && review.verdict === 'approve').length;
+      const tests = change.runs[0];
+      return [
+        html`<a href="/changes/${change.id}">Change ${change.id}</a>`,
+        html`<bdi>${change.title}</bdi>`,
+        change.repository,
+        change.versions[0]?.pusher,
+        badge(change.state),
+        approvals > 0 && approvals,
+        tests ? html`<a href="/runs/${tests.id}" aria-label="run ${tests.id}, ${tests.status}">${badge(tests.status)}</a>` : '',
+      ];
+    }),
+  );
+}
+
+function runs(all: HomeData['runs']): Html {
+  if (all.length === 0) return empty('Nothing ran yet. A change, or the first push to the protected branch, starts a run.');
+  return table(
+    'Runs, newest first',
+    ['Run', 'Repository', 'Why', 'Commit', 'Status', 'Created'],
+    all.map((run) => [
+      html`<a href="/runs/${run.id}">Run ${run.id}</a>`,
+      run.repository,
+      run.change
+        ? html`${run.event === 'merge' ? 'merge of ' : ''}<a href="/changes/${run.change.id}">change ${run.change.id}</a>${
+              run.event === 'change' && `, version ${run.change.version}`
+            }`
+        : whyOf(run.event),
+      code(run.commit),
+      badge(run.status),
+      when(run.createdAt),
+    ]),
+  );
+}
+
+function images(all: HomeData['images']): Html {
+  if (all.length === 0) return empty('No image yet: a merged change whose ', command('waybill.yaml'), ' has images builds the first.');
+  return table(
+    'Images with papers, newest first',
+    ['Image', 'Repository', 'Commit', 'Run'],
+    all.map((image) => [
+      html`<a href="/images/${image.digest}">${code(image.digest)}</a>`,
+      image.repository,
+      code(image.commit),
+      html`<a href="/runs/${image.run}">Run ${image.run}</a>`,
+    ]),
+  );
+}
+
+function environments(all: HomeData['environments']): Html {
+  if (all.length === 0)
+    return empty('Nothing can be deployed yet. An administrator says where to: ', command('waybill environment add NAME'));
+  return table(
+    'Environments and what runs in each',
+    ['Environment', 'Where', 'Repository', 'Commit', 'Image', 'Run', 'Since'],
+    all.map(({ environment, where, release }) => [
+      environment,
+      where,
+      release ? release.repository : html`<span class="soft">nothing yet</span>`,
+      release && code(release.commit),
+      release?.digests.map((digest) => html`<a href="/images/${digest}">${code(digest)}</a> `),
+      release && html`<a href="/runs/${release.run}">Run ${release.run}</a>`,
+      when(release?.at),
+    ]),
+  );
+}
+
+function refusals(all: HomeData['refusals']): Html {
+  if (all.length === 0) return empty('Nothing was refused.');
+  return table(
+    'Refusals, newest first',
+    ['What', 'Why', 'When'],
+    all.map((refusal) => [html`<bdi>${refusal.what}</bdi>`, html`<bdi>${refusal.detail}</bdi>`, when(refusal.at)]),
+  );
+}
+
+function repositories(all: HomeData['repositories']): Html {
+  if (all.length === 0) return empty('No repository yet. An administrator adds one: ', command('waybill repo add NAME'));
+  return table(
+    'Repositories',
+    ['Repository', 'Protected branch', 'Clone'],
+    all.map((repository) => [repository.name, repository.protectedBranch, command(`git clone ${repository.cloneUrl}`)]),
+  );
 }

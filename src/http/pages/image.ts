@@ -1,26 +1,68 @@
 import { html, type Html } from './html.ts';
-import { short } from './layout.ts';
+import { paperFacts, paperTitle } from './paper.ts';
+import { badge, code, command, facts, section, when } from './parts.ts';
 
 export type Paper = { readonly predicateType: string; readonly statement: unknown; readonly ledgerIndex: number };
 
-/** All papers of one digest, each as it was signed. */
-export function imagePage(digest: string, repository: string, papers: readonly Paper[]): Html {
-  return html`<h1>${repository} <code>${short(digest)}</code></h1>
-    <p class="mono soft">${digest}</p>
-    ${papers.length === 0 ? html`<p class="note">This digest has no papers. The gate refuses it.</p>` : ''}
-    ${papers.map(
-      (paper) =>
-        html`<h2>${paper.predicateType} <span class="soft">ledger ${paper.ledgerIndex}</span></h2>
-          <pre class="log">${JSON.stringify(paper.statement, null, 2)}</pre>`,
-    )}`;
+/** What the signed snapshot says of an image: all that the gate looks at. */
+export type Vouched = {
+  readonly repository: string;
+  readonly source: { readonly repository: string; readonly commit: string; readonly tree: string };
+  readonly review?: { readonly change: number; readonly method: string; readonly approvals: readonly string[] };
+  readonly tests: readonly { readonly stage: string; readonly passed: boolean }[];
+  readonly run: number;
+  readonly validUntil: string;
+};
+
+export type ImagePage = {
+  readonly digest: string;
+  /** `host:port/repository@digest`, where the repository is known. */
+  readonly reference?: string;
+  readonly vouched?: Vouched;
+  readonly revoked?: string;
+  readonly papers: readonly Paper[];
+};
+
+/** One image: where it comes from in a few lines, then each paper as facts, with what was signed folded away. */
+export function imagePage({ digest, reference, vouched, revoked, papers }: ImagePage): Html {
+  return html`<p class="over">Image ${vouched && badge('passed', 'has its papers')}</p>
+    <h1>${vouched?.repository} ${code(digest)}</h1>
+    <p class="soft"><code>${reference ?? digest}</code></p>
+    ${revoked !== undefined && html`<p class="note bad">Revoked: ${revoked}. The gate refuses it.</p>`}
+    ${
+      !vouched &&
+      revoked === undefined &&
+      html`<p class="note bad">
+        ${papers.length === 0 ? 'This digest has no papers.' : 'Its papers do not amount to what a release needs.'} The gate refuses it. To
+        bring it in: propose the change that makes it, ${command('git push origin HEAD:refs/for/main')}
+      </p>`
+    }
+    ${vouched && origin(vouched)}
+    ${reference !== undefined && html`<p class="soft">Check every signature and its place in the ledger: ${command(`waybill verify ${reference}`)}</p>`}
+    ${papers.length > 0 && section('papers', 'Papers', html`<div class="papers">${papers.map(paperView)}</div>`)}`;
 }
 
-export function loginPage(message: string | undefined): Html {
-  return html`<form class="login" method="post" action="/login">
-    <h1>Waybill</h1>
-    ${message !== undefined && html`<p class="note">${message}</p>`}
-    <label>Your token <input type="password" name="token" autocomplete="current-password" required autofocus /></label>
-    <button>Look inside</button>
-    <p class="soft">These pages only read. Everything else is done with git and <code>waybill</code>.</p>
-  </form>`;
+function origin({ source, review, tests, run, validUntil }: Vouched): Html {
+  return facts([
+    ['Source', html`${source.repository}, commit ${code(source.commit)}, tree ${code(source.tree)}`],
+    [
+      'Reviewed',
+      review && html`<a href="/changes/${review.change}">change ${review.change}</a>, approved by ${review.approvals.join(', ')}`,
+    ],
+    ['Tested', tests.map((test) => html`${badge(test.passed ? 'passed' : 'failed', test.stage)} `)],
+    ['Built in', html`<a href="/runs/${run}">run ${run}</a>`],
+    ['Admitted until', when(validUntil)],
+  ]);
+}
+
+function paperView({ predicateType, statement, ledgerIndex }: Paper): Html {
+  const said = paperFacts(predicateType, statement);
+  return html`<article class="paper">
+    <h3>${paperTitle(predicateType, said)} <span class="soft">ledger ${ledgerIndex}</span></h3>
+    ${facts(said)}
+    <details>
+      <summary>What was signed <code class="soft">${predicateType}</code></summary>
+      <pre tabindex="0">${JSON.stringify(statement, null, 2)}</pre>
+    </details>
+  </article>`;
 }

@@ -1,82 +1,100 @@
 import type { RunView } from '../../api/views.ts';
 import { html, type Html } from './html.ts';
-import { table } from './home.ts';
-import { badge, short, took } from './layout.ts';
+import { jobList } from './job-list.ts';
+import { logView, type LogTail } from './log.ts';
+import { paperTitle } from './paper.ts';
+import { badge, code, empty, facts, section, table, took, when } from './parts.ts';
+import { isOver, parts, whyOf, type Part } from './run-parts.ts';
 
-type Part = {
-  name: string;
-  status: string;
-  startedAt?: string | undefined;
-  finishedAt?: string | undefined;
-  reason?: string | undefined;
-  more?: string;
+export type RunPage = {
+  readonly view: RunView;
+  readonly logs: readonly string[];
+  /** The log that is shown, if anything was written yet. */
+  readonly log?: LogTail;
+  /** Somebody asked for this log by name; otherwise the page goes with the run. */
+  readonly picked: boolean;
+  readonly now: Date;
 };
 
-/** One run: the way as a row of boxes, the chosen log live below, the papers last. */
-export function runPage(view: RunView, logs: readonly (readonly string[])[], chosen: readonly string[] | undefined): Html {
-  const parts: Part[] = [
-    ...view.stages.map((s) => ({
-      ...s,
-      more: s.executedIn ? `from run ${s.executedIn}` : `${s.jobs.length} job${s.jobs.length === 1 ? '' : 's'}`,
-    })),
-    ...view.images.map((i) => ({ ...i, name: `image ${i.name}`, more: i.digest ? short(i.digest) : '' })),
-    ...view.deploys.map((d) => ({ ...d, name: `deploy ${d.environment}`, more: d.endpoints?.join(' ') ?? '' })),
-  ];
-  return html`<h1>Run ${view.id} ${badge(view.status)}</h1>
-    <p class="soft">
-      ${view.repository} · ${view.event} · <code>${short(view.commit)}</code> ·
-      ${view.change && html`<a href="/changes/${view.change.id}">change ${view.change.id}</a>, version ${view.change.version} ·`} by
-      ${view.requestedBy} · ${view.createdAt} ${took(view.createdAt, view.finishedAt)}
-    </p>
-    ${view.reason && html`<p class="note">${view.reason}</p>`} ${view.notes.map((note) => html`<p class="note">${note}</p>`)}
-    <div class="way">
-      ${parts.map(
-        (part, index) =>
-          html`${index > 0 && html`<span class="arrow">→</span>`}
-            <div class="part ${part.status}">
-              <b>${part.name}</b>${badge(part.status)} <small>${took(part.startedAt, part.finishedAt)} ${part.more ?? ''}</small>
-            </div>`,
-      )}
+/** One run: the way as a row of boxes, jobs and steps beside the live log, the papers last. */
+export function runPage({ view, logs, log, picked, now }: RunPage): Html {
+  const all = parts(view);
+  const over = isOver(view.status);
+  return html`<div id="summary" data-live ${!over && 'data-open=1500'}>
+      <h1>Run ${view.id} ${badge(view.status)}</h1>
+      ${summary(view, now)} ${view.reason !== undefined && html`<p class="note bad">${view.reason}</p>`}
+      ${view.notes.map((note) => html`<p class="note">${note}</p>`)}
     </div>
-    ${parts.filter((p) => p.reason && p.status !== 'passed').map((p) => html`<p class="note"><b>${p.name}</b>: ${p.reason ?? ''}</p>`)}
-    <h2>Log</h2>
-    <p class="tabs">
-      ${logs.map((name) => {
-        const id = name.join('/');
-        const current = chosen?.join('/') === id;
-        return html`<a href="?log=${encodeURIComponent(id)}" ${current && 'aria-current=page'}>${id}</a>`;
-      })}
-    </p>
-    ${chosen ? html`<pre class="log" id="log" data-run="${view.id}" data-name="${chosen.join('/')}"></pre>` : html`<p class="soft">Nothing was run yet.</p>`}
-    <h2>Papers</h2>
-    ${table(
-      ['predicate type', 'about', 'ledger', 'signed'],
-      view.papers.map((p) => [
-        p.predicateType,
-        p.subject.startsWith('sha256:')
-          ? html`<a href="/images/${p.subject}"><code>${short(p.subject)}</code></a>`
-          : html`<code>${short(p.subject)}</code>`,
-        p.ledgerIndex,
-        p.at,
-      ]),
-    )}`;
+    <p id="said" role="status" class="unseen"></p>
+    ${section('way-section', 'The way', way(all, now), { live: true })}
+    <div class="work">
+      <nav id="jobs" data-live aria-labelledby="jobs-title">
+        <h2 id="jobs-title">Jobs and steps</h2>
+        ${jobList(all, { logs, shown: log?.name, now })}
+      </nav>
+      ${section('log-section', html`Log ${log && html`<span class="soft">of ${log.name}</span>`}`, logView(view.id, log, { over, picked }))}
+    </div>
+    ${section('papers', 'Papers', papers(view), { live: true })}`;
 }
 
-/** Follows the log, and reloads once when the run's status has changed at its end. */
-export const runScript = `
-const pre = document.getElementById('log');
-if (pre) {
-  const source = new EventSource('/api/v1/runs/' + pre.dataset.run + '/log?follow=1&name=' + encodeURIComponent(pre.dataset.name));
-  source.onmessage = (event) => {
-    const line = JSON.parse(event.data);
-    const bottom = pre.scrollTop + pre.clientHeight > pre.scrollHeight - 40;
-    const span = document.createElement('span');
-    if (line.stream !== 'stdout') span.className = line.stream === 'stderr' ? 'e' : 'w';
-    span.textContent = line.text + '\\n';
-    pre.append(span);
-    if (bottom) pre.scrollTop = pre.scrollHeight;
-  };
-  source.addEventListener('end', () => source.close());
+function summary(view: RunView, now: Date): Html {
+  const { change } = view;
+  return facts([
+    ['Repository', view.repository],
+    [
+      'Why',
+      change
+        ? html`${view.event === 'merge' ? 'merge of ' : ''}<a href="/changes/${change.id}">change ${change.id}</a>, version
+            ${change.version}`
+        : whyOf(view.event),
+    ],
+    ['Commit', code(view.commit)],
+    ['Reviewed', view.reviewed ? 'yes' : 'no: tested only'],
+    ['Asked for by', view.requestedBy],
+    ['In place of', view.replaces !== undefined && html`<a href="/runs/${view.replaces}">run ${view.replaces}</a>, which was interrupted`],
+    ['Created', when(view.createdAt)],
+    ['Took', took(view.createdAt, view.finishedAt, isOver(view.status) ? undefined : now)],
+  ]);
 }
-if (document.querySelector('.part.running, .part.waiting')) setTimeout(() => location.reload(), 4000);
-`;
+
+function way(all: readonly Part[], now: Date): Html {
+  const failures = all.filter((part) => part.reason !== undefined && part.status === 'failed');
+  return html`<ol class="way">
+      ${all.map(
+        (part) =>
+          html`<li class="part ${part.status}">
+            <b>${part.kind !== 'stage' && html`<span class="soft">${part.kind}</span> `}${part.name}</b> ${badge(part.status)}
+            <small>${took(part.startedAt, part.finishedAt, part.status === 'running' ? now : undefined)}</small>
+            <small>${more(part)}</small>
+          </li>`,
+      )}
+    </ol>
+    ${failures.map((part) => html`<p class="note bad"><b>${part.name}</b>: ${part.reason}</p>`)}`;
+}
+
+function more(part: Part): Html | string {
+  if (part.reason !== undefined && part.status !== 'failed') return part.reason;
+  if (part.executedIn !== undefined) return html`in <a href="/runs/${part.executedIn}">run ${part.executedIn}</a>, on the same tree`;
+  if (part.digest !== undefined) return html`<a href="/images/${part.digest}">${code(part.digest)}</a>`;
+  if (part.endpoints.length > 0) return html`${part.endpoints.map((endpoint) => html`<code>${endpoint}</code> `)}`;
+  return part.kind === 'stage' ? `${part.jobs.length} job${part.jobs.length === 1 ? '' : 's'}` : '';
+}
+
+function papers(view: RunView): Html {
+  if (view.papers.length === 0) {
+    return empty(
+      view.reviewed ? 'None yet: a stage that passes leaves the first.' : 'None: only what was reviewed and merged gets papers.',
+    );
+  }
+  return table(
+    'Papers, in the order of signing',
+    ['Paper', 'Type', 'About', 'Ledger', 'Signed'],
+    view.papers.map((paper) => [
+      paperTitle(paper.predicateType),
+      html`<code class="soft">${paper.predicateType}</code>`,
+      paper.subject.startsWith('sha256:') ? html`<a href="/images/${paper.subject}">${code(paper.subject)}</a>` : code(paper.subject),
+      paper.ledgerIndex,
+      when(paper.at),
+    ]),
+  );
+}
