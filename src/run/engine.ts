@@ -2,11 +2,13 @@ import { WaybillError, isWaybillError, messageOf } from '../kernel/error.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { RunId } from '../kernel/ids.ts';
 import type { Logger } from '../kernel/logger.ts';
+import type { PlannedJob } from '../plan/plan.ts';
 import type { Runner } from '../runner/port.ts';
 import { decide, type Work } from './decide.ts';
 import type { Outcome, RunCreated } from './event.ts';
 import { runJob, type JobDeps } from './job.ts';
 import type { Journal } from './journal.ts';
+import { verdictOf } from './machine.ts';
 import type { LogName, Logs } from './logs.ts';
 import type { Performers, RunContext } from './port.ts';
 import { Semaphore } from './semaphore.ts';
@@ -141,8 +143,9 @@ async function drive(deps: EngineDeps, slots: Semaphore, run: RunId, head: RunCr
     return;
   }
   await Promise.allSettled(pending);
-  // A run that came to its end before the abort was seen has ended as it did.
-  const undone = !decide(await deps.journal.state(run)).some((item) => item.do === 'finish');
+  // A run that came to its end before the abort was seen has ended as it did; one whose last part was cut off has not.
+  const last = await deps.journal.state(run);
+  const undone = verdictOf(last) === 'cancelled' || !decide(last).some((item) => item.do === 'finish');
   // A server that stops leaves the run open; the next start recovers it.
   if (undone && signal.reason instanceof Stopping) return;
   const state =
@@ -162,12 +165,12 @@ const keyOf = (work: Work): string =>
         : 'finish';
 
 async function perform(deps: EngineDeps, slots: Semaphore, run: RunId, head: RunCreated, work: Work, signal: AbortSignal): Promise<void> {
-  const contextFor = async (name: LogName): Promise<RunContext & AsyncDisposable> => {
+  const contextFor = async (name: LogName, until = signal): Promise<RunContext & AsyncDisposable> => {
     const writer = await deps.logs.writer(run, name);
     return {
       run,
       head,
-      signal,
+      signal: until,
       emit: (event) => deps.journal.append(run, event),
       state: () => deps.journal.state(run),
       log: (stream, text) => {
@@ -192,20 +195,26 @@ async function perform(deps: EngineDeps, slots: Semaphore, run: RunId, head: Run
         await emit({ type: 'stage-reused', stage: stage.name, executedIn: reused });
         return;
       }
-      await Promise.all(
-        stage.jobs.map(async (job, index) => {
-          const slot = await slots.acquire(signal).catch(() => undefined);
-          if (!slot) return;
-          await using context = await contextFor(['stage', stage.name, job.name]);
-          await runJob(
-            context,
-            stage,
-            job,
-            { runner: deps.runner, source: deps.source, jobId: () => `r${run}-${plan.stages.indexOf(stage)}-${index}` },
-            () => slot[Symbol.dispose](),
-          );
-        }),
+      // A job whose result cannot be kept (a full disk) ends the others too: none goes on behind the back of a run that is over.
+      const broken = new AbortController();
+      const until = AbortSignal.any([signal, broken.signal]);
+      const execute = async (job: PlannedJob, index: number) => {
+        using slot = await slots.acquire(until).catch(() => undefined);
+        if (!slot) return;
+        await using context = await contextFor(['stage', stage.name, job.name], until);
+        const jobId = () => `r${run}-${plan.stages.indexOf(stage)}-${index}`;
+        await runJob(context, stage, job, { runner: deps.runner, source: deps.source, jobId }, () => slot[Symbol.dispose]());
+      };
+      const jobs = await Promise.allSettled(
+        stage.jobs.map((job, index) =>
+          execute(job, index).catch((error: unknown) => {
+            broken.abort(error);
+            throw error;
+          }),
+        ),
       );
+      const unkept = jobs.find((job) => job.status === 'rejected');
+      if (unkept) throw unkept.reason;
       const ended = (await deps.journal.state(run)).stages.find((s) => s.name === stage.name);
       if (ended?.status === 'passed') await deps.performers.stagePassed(run, head, stage);
       return;
