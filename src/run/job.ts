@@ -42,6 +42,7 @@ export async function runJob(
     );
     const until = performance.now() + job.timeoutMs;
     for (const [index, step] of job.steps.entries()) {
+      context.signal.throwIfAborted();
       await context.emit({ type: 'step-started', ...at, step: index });
       context.log('waybill', `$ ${step.run.trimEnd().replaceAll('\n', '\n$ ').split('\n')[0] ?? ''}`);
       const result = await handle.step(
