@@ -29,7 +29,7 @@ export function loginPage(options: { message?: string; next?: string } = {}): Ht
 /** Something that is not there, or did not work: what it is, and what to do. */
 export function failurePage(error: { title: string; detail: string; fix: string }): Html {
   return html`<h1>${error.title}</h1>
-    <p>${error.detail}</p>
+    <p>${error.detail.charAt(0).toUpperCase()}${error.detail.slice(1)}</p>
     <p class="note">${error.fix}</p>
     <p><a href="/">To the overview</a></p>`;
 }

@@ -76,7 +76,12 @@ function more(part: Part): Html | string {
   if (part.reason !== undefined && part.status !== 'failed') return part.reason;
   if (part.executedIn !== undefined) return html`in <a href="/runs/${part.executedIn}">run ${part.executedIn}</a>, on the same tree`;
   if (part.digest !== undefined) return html`<a href="/images/${part.digest}">${code(part.digest)}</a>`;
-  if (part.endpoints.length > 0) return html`${part.endpoints.map((endpoint) => html`<code>${endpoint}</code> `)}`;
+  if (part.endpoints.length > 0)
+    return html`${part.endpoints.map((endpoint) =>
+      /^https?:\/\//.test(endpoint)
+        ? html`<a href="${endpoint}" rel="noreferrer"><code>${endpoint}</code></a> `
+        : html`<code>${endpoint}</code> `,
+    )}`;
   return part.kind === 'stage' ? `${part.jobs.length} job${part.jobs.length === 1 ? '' : 's'}` : '';
 }
 
