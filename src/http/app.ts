@@ -13,6 +13,7 @@ import type { Authenticate } from './serve.ts';
 import { createSessions } from './session.ts';
 
 const bodyLimit = 2 * 1024 * 1024;
+const arrivalMs = 30_000;
 
 /** The server's HTTP: git and the registry as they are, everything else through Fastify. */
 export async function createHttp(world: World): Promise<{ handle(request: IncomingMessage, response: ServerResponse): void }> {
@@ -42,7 +43,19 @@ export async function createHttp(world: World): Promise<{ handle(request: Incomi
       if (path.startsWith('/git/')) void world.source.handleHttp(request, response);
       else if (path === '/v2' || path.startsWith('/v2/') || path.startsWith('/registry/token'))
         void world.registry.handle(request, response);
-      else app.routing(request, response);
+      else {
+        limitArrival(request);
+        app.routing(request, response);
+      }
     },
   };
+}
+
+/** The server as a whole has no limit, because pushes take long; a form or a JSON body that drips is ended. */
+function limitArrival(request: IncomingMessage): void {
+  const timer = setTimeout(() => {
+    if (!request.complete) request.socket.destroy();
+  }, arrivalMs);
+  timer.unref();
+  request.once('end', () => clearTimeout(timer)).once('close', () => clearTimeout(timer));
 }
