@@ -13,8 +13,8 @@ import { traceCommands } from './commands/trace.ts';
 import type { CliContext } from './context.ts';
 import { painter, plain } from './terminal.ts';
 
-/** Parses arguments (without node and script) and does what they say; every failure becomes a message and a status. */
-export async function runCli(args: readonly string[], context: CliContext): Promise<void> {
+/** Every command with its options; nothing runs before it is parsed. */
+export function commandLine(context: CliContext): Command {
   const program = new Command('waybill')
     .description('From a reviewed commit to a running pod. No papers, no entry.')
     .version(context.version)
@@ -33,6 +33,12 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
   admissionCommands(program, context);
   traceCommands(program, context);
   acceptJsonAnywhere(program);
+  return program;
+}
+
+/** Parses arguments (without node and script) and does what they say; every failure becomes a message and a status. */
+export async function runCli(args: readonly string[], context: CliContext): Promise<void> {
+  const program = commandLine(context);
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {

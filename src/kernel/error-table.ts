@@ -96,7 +96,7 @@ export const errorTable = {
   NOT_MERGEABLE: { title: 'The change cannot be merged yet', fix: 'Remove what is named above and merge again.', status: 409 },
   PAPER_MALFORMED: {
     title: 'A paper cannot be read',
-    fix: 'Get the paper again from where it was made; `waybill evidence show` lists the papers of a digest.',
+    fix: 'Get the paper again from where it was made; `waybill verify IMAGE` lists the papers of an image.',
     status: 422,
   },
   PAPER_BAD_SIGNATURE: {

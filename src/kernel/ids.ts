@@ -1,4 +1,4 @@
-/** Numbers that a person types: `waybill change show 3`, `waybill run show 12`. Unique in one Waybill. */
+/** Numbers that a person types: `waybill change show 3`, `waybill runs show 12`. Unique in one Waybill. */
 export type ChangeId = number & { readonly __brand: 'ChangeId' };
 export type RunId = number & { readonly __brand: 'RunId' };
 export type PersonId = string & { readonly __brand: 'PersonId' };
