@@ -16,5 +16,11 @@ export async function cleanUpPlace(place: Place, data: string): Promise<void> {
     ),
   );
   await using target = openLocalTarget({ environment: 'demo', stateFolder: path.join(data, 'work', 'local', 'demo'), env });
-  await target.remove({ signal: AbortSignal.timeout(60_000) });
+  try {
+    await target.remove({ signal: AbortSignal.timeout(60_000) });
+  } catch (error) {
+    process.stderr.write(
+      `What was deployed to this host could not be removed: ${error instanceof Error ? error.message : String(error)}\n`,
+    );
+  }
 }

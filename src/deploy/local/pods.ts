@@ -24,11 +24,18 @@ export type FoundContainer = {
   readonly imageDigest: string;
 };
 
-export async function listPods(podman: Engine, environment: string, { signal }: CallOptions): Promise<FoundPod[]> {
-  const filters = [`label=${managedByLabel}=${managedBy}`, `label=${environmentAnnotation}=${environment}`].flatMap((filter) => [
-    '--filter',
-    filter,
-  ]);
+/** An environment of one Waybill: others on this host may have one of the same name. */
+export type Owner = { readonly environment: string; readonly instance: string };
+
+export const instanceLabel = 'waybill.dev/instance';
+
+export async function listPods(podman: Engine, owner: Owner, { signal }: CallOptions): Promise<FoundPod[]> {
+  const labels = [
+    [managedByLabel, managedBy],
+    [environmentAnnotation, owner.environment],
+    [instanceLabel, owner.instance],
+  ];
+  const filters = labels.flatMap(([key, value]) => ['--filter', `label=${key}=${value}`]);
   const list = parseList(await podman.run(['pod', 'ps', '--format', 'json', ...filters], { signal }));
   return list.map((pod) => ({
     name: textAt(pod, 'Name') ?? '',

@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { WaybillError, isWaybillError, messageOf } from '../../kernel/error.ts';
 import { objectsAt, type KubeObject } from '../../kube/object.ts';
 import { podSpecOf } from '../../kube/kinds.ts';
@@ -12,7 +12,7 @@ import type { Engine } from './engine.ts';
 import { localEndpoints } from './endpoints.ts';
 import { freePorts } from './free-ports.ts';
 import { openPodman, removePod, type Podman } from './podman.ts';
-import { inspectContainers, listPods, type FoundPod } from './pods.ts';
+import { inspectContainers, listPods, type FoundPod, type Owner } from './pods.ts';
 import { pullImages } from './pull.ts';
 import { containersLabel, translate, workloadLabel, type LocalPod, type PodMeta } from './translate.ts';
 import { waitForPod } from './wait.ts';
@@ -29,6 +29,7 @@ export type LocalOptions = {
 export function openLocalTarget({ environment, stateFolder, env }: LocalOptions): Target {
   let opened: Promise<Podman> | undefined;
   const podsFolder = join(stateFolder, 'pods');
+  const owner: Owner = { environment, instance: createHash('sha256').update(resolve(stateFolder)).digest('hex').slice(0, 16) };
 
   async function podman(options: { signal?: AbortSignal | undefined }): Promise<Podman> {
     opened ??= openPodman({ stateFolder, env, signal: options.signal });
@@ -46,7 +47,7 @@ export function openLocalTarget({ environment, stateFolder, env }: LocalOptions)
     for (const line of details.slice(1)) progress(line);
     const ports = await freePorts(countPorts(objects));
     const { pods, notes } = translate(objects, {
-      environment,
+      ...owner,
       suffix: randomBytes(4).toString('hex'),
       folderOf: (pod, volume) => join(podsFolder, pod, 'volumes', volume),
       freePort: () => ports.pop() ?? 0,
@@ -116,8 +117,11 @@ export function openLocalTarget({ environment, stateFolder, env }: LocalOptions)
     }
     for (const meta of metas.values())
       for (const old of await olderPods(engine, meta, ids, undefined)) {
-        await discard(engine, old.name, 10);
-        options.onProgress?.(`${meta.workload}: ${old.name}, which ran before, is removed`);
+        // The new release serves; an old pod that the engine cannot take down must not make it a failure.
+        const left = await discard(engine, old.name, 10).catch((error: unknown) => messageOf(error));
+        options.onProgress?.(
+          `${meta.workload}: ${old.name}, which ran before, ${left === undefined ? 'is removed' : `could not be removed (podman pod rm -f ${old.name}): ${left}`}`,
+        );
       }
     return { ready: true, endpoints: [...metas].flatMap(([id, meta]) => localEndpoints(id, meta)) };
   }
@@ -154,7 +158,7 @@ export function openLocalTarget({ environment, stateFolder, env }: LocalOptions)
   }
 
   async function olderPods(engine: Engine, meta: PodMeta, except: readonly string[], signal: AbortSignal | undefined): Promise<FoundPod[]> {
-    const pods = await listPods(engine, environment, { signal });
+    const pods = await listPods(engine, owner, { signal });
     return pods.filter(
       (pod) =>
         pod.labels[workloadLabel] === meta.workload && pod.labels[repositoryAnnotation] === meta.repository && !except.includes(pod.name),
@@ -176,7 +180,7 @@ export function openLocalTarget({ environment, stateFolder, env }: LocalOptions)
     async running({ signal, repository }) {
       const { engine } = await podman({ signal });
       const found: RunningContainer[] = [];
-      for (const pod of await listPods(engine, environment, { signal })) {
+      for (const pod of await listPods(engine, owner, { signal })) {
         if (repository !== undefined && pod.labels[repositoryAnnotation] !== repository) continue;
         const names = (pod.labels[containersLabel] ?? '').split(',').map((name) => `${pod.name}-${name}`);
         const present = names.filter((name) => pod.containers.includes(name));
@@ -188,7 +192,7 @@ export function openLocalTarget({ environment, stateFolder, env }: LocalOptions)
     async remove({ signal, repository }) {
       const { engine } = await podman({ signal });
       const removed: string[] = [];
-      for (const pod of await listPods(engine, environment, { signal })) {
+      for (const pod of await listPods(engine, owner, { signal })) {
         if (repository !== undefined && pod.labels[repositoryAnnotation] !== repository) continue;
         await discard(engine, pod.name, 10);
         removed.push(pod.labels[workloadLabel] ?? pod.name);

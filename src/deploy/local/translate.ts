@@ -19,6 +19,7 @@ import {
   runAnnotation,
 } from '../manifests/stamp.ts';
 import { confiningContext, refuseEscapes } from './confine.ts';
+import { instanceLabel } from './pods.ts';
 import { plainEnv, valuesOf, volumeFiles, type Values, type VolumeFile } from './values.ts';
 
 export const workloadLabel = 'waybill.dev/workload';
@@ -83,6 +84,8 @@ const leftOut: Readonly<Record<string, string>> = {
 /** @param place.folderOf where the files of a pod's volumes will be; `freePort` gives ports of 127.0.0.1 that nobody uses */
 export type Place = {
   readonly environment: string;
+  /** Tells the environments of several Waybills on one host apart. */
+  readonly instance: string;
   readonly suffix: string;
   folderOf(pod: string, volume: string): string;
   freePort(): number;
@@ -152,6 +155,7 @@ function translatePod(object: KubeObject, values: Values, place: Place, notes: s
         ...labels,
         [managedByLabel]: managedBy,
         [environmentAnnotation]: place.environment,
+        [instanceLabel]: place.instance,
         [workloadLabel]: workload,
         [containersLabel]: containers.map((container) => String(container['name'])).join(','),
         [repositoryAnnotation]: annotations[repositoryAnnotation] ?? '',
