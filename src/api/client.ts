@@ -28,7 +28,7 @@ export function connectApi(options: { url: string; token?: Secret; timeoutMs?: n
     const parsed = failure.safeParse(await response.json().catch(() => undefined));
     if (!parsed.success) throw new WaybillError('INTERNAL', `${path} answered ${response.status}`);
     const { code, detail, fix } = parsed.data.error;
-    throw new WaybillError(code in errorTable ? (code as ErrorCode) : 'INTERNAL', detail, { fix });
+    throw new WaybillError(Object.hasOwn(errorTable, code) ? (code as ErrorCode) : 'INTERNAL', detail, { fix });
   };
 
   return {

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import { parse } from 'yaml';
 import { admitFile } from '../admission/admit-file.ts';
-import { ensureCertificates } from '../admission/certificates.ts';
+import { ensureCertificates, readCaBundle } from '../admission/certificates.ts';
 import { indexSnapshot } from '../admission/snapshot-index.ts';
 import { validatingAdmissionPolicies } from '../admission/validating-admission-policy.ts';
 import { webhookConfiguration } from '../admission/webhook-configuration.ts';
@@ -13,7 +13,7 @@ import { verifySnapshot } from '../evidence/snapshot-envelope.ts';
 import { WaybillError } from '../kernel/error.ts';
 import { parsePolicySet, type PolicySet } from '../policy/evidence-policy.ts';
 import type { CliContext } from './context.ts';
-import { show } from './output.ts';
+import { serverKeys, show } from './output.ts';
 import { badge } from './terminal.ts';
 
 const gateNamespace = 'waybill-system';
@@ -29,6 +29,7 @@ export async function admit(program: Command, context: CliContext, options: Admi
     file === undefined
       ? (await context.client()).call(endpoints[endpoint])
       : parse(await readFile(path.resolve(context.cwd, file), 'utf8'));
+  if (options.keys === undefined) context.note(serverKeys);
   const keys = (await fetched(options.keys, 'keys')) as { papers?: unknown };
   const snapshot = verifySnapshot(JSON.stringify(await fetched(options.snapshot, 'snapshot')), parseKeyRing(keys.papers ?? keys));
   const policies = parsePolicySet(await fetched(options.policy, 'policy'), { ownNamespace: gateNamespace });
@@ -52,7 +53,9 @@ export type WebhookCommandOptions = { url: string; folder: string; name: string[
 export async function printWebhook(context: CliContext, options: WebhookCommandOptions): Promise<void> {
   const [major = 1, minor = 30] = options.clusterVersion.split('.').map((part) => Number.parseInt(part, 10));
   const host = new URL(options.url).hostname;
-  const { caBundle } = await ensureCertificates(options.folder, options.name.length > 0 ? options.name : [host], new Date());
+  // Beside a gate that runs its certificates are read; they are made here only when the webhook is registered first.
+  const names = options.name.length > 0 ? options.name : [host];
+  const caBundle = (await readCaBundle(options.folder)) ?? (await ensureCertificates(options.folder, names, new Date())).caBundle;
   const policy =
     options.policy === undefined
       ? await (await context.client()).call(endpoints.policy)

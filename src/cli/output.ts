@@ -2,6 +2,9 @@ import type { Command } from 'commander';
 import type { CliContext } from './context.ts';
 import { painter, table, type Paint } from './terminal.ts';
 
+/** Said where a verdict rests on keys that nobody has pinned. */
+export const serverKeys = 'The public keys are those that the server gave just now; --keys FILE pins them (waybill keys > FILE, once).';
+
 /** True under `--json`, given before or after the command. */
 export function wantsJson(program: Command): boolean {
   return program.opts<{ json?: boolean }>().json === true;

@@ -13,7 +13,9 @@ export function loginFile(environment: NodeJS.ProcessEnv) {
   return {
     async save(url: string, token: Secret): Promise<string> {
       await mkdir(folder, { recursive: true, mode: 0o700 });
-      await writeFile(file, JSON.stringify({ url, token: token.reveal() }), { mode: 0o600 });
+      // Made anew: the mode holds for a new file alone.
+      await rm(file, { force: true });
+      await writeFile(file, JSON.stringify({ url, token: token.reveal() }), { mode: 0o600, flag: 'wx' });
       return file;
     },
     async forget(): Promise<void> {

@@ -18,6 +18,7 @@ import { renderVerdict } from '../policy/render.ts';
 import type { RunContext } from '../run/port.ts';
 import { describeSubject } from '../admission/subject.ts';
 import { recordRefusal } from './record-refusal.ts';
+import { recordRelease } from './record-release.ts';
 import type { World } from './world.ts';
 
 const pullTokenMs = 365 * 24 * 3_600_000;
@@ -58,7 +59,6 @@ export async function deployRelease(world: World, context: RunContext, deploy: P
     manifestDigest: manifestDigest(rendered),
     rollback: false,
   });
-  let why: string | undefined;
   try {
     const pull = await world.registry.mintPull({
       environment: environment.name,
@@ -70,33 +70,19 @@ export async function deployRelease(world: World, context: RunContext, deploy: P
     const applied = await target.apply(objects, { pullSecret, signal, onProgress: progress });
     const readiness = await target.waitReady(applied, { signal, timeoutMs: deploy.timeoutMs, onProgress: progress });
     if (!readiness.ready) throw new WaybillError('DEPLOY_FAILED', readiness.why);
-    await world.releases.finish(release.id, { status: 'ready' });
+    await recordRelease(world, await world.releases.finish(release.id, { status: 'ready' }), environment.namespace);
     return {
       endpoints: readiness.endpoints.flatMap((endpoint) =>
         endpoint.url === undefined ? [`${endpoint.name}:${endpoint.port}`] : [endpoint.url],
       ),
     };
   } catch (error) {
-    why = error instanceof Error ? error.message : String(error);
-    await world.releases.finish(release.id, { status: 'failed', why });
+    // The record of a release that is ready may have failed: it stays ready.
+    if ((await world.releases.get(release.id))?.status === 'started') {
+      const why = error instanceof Error ? error.message : String(error);
+      await recordRelease(world, await world.releases.finish(release.id, { status: 'failed', why }), environment.namespace);
+    }
     throw error;
-  } finally {
-    await world.ledger.append({
-      kind: 'release',
-      subject: [`gitCommit:${head.commit}`, `environment:${environment.name}`, ...[...digests.values()].map((image) => image.digest)],
-      body: {
-        release: release.id,
-        environment: environment.name,
-        namespace: environment.namespace,
-        repository: head.repository,
-        run,
-        commit: head.commit,
-        manifestDigest: release.manifestDigest,
-        digests: { ...release.digests },
-        status: why === undefined ? 'ready' : 'failed',
-        ...(why === undefined ? {} : { why }),
-      },
-    });
   }
 }
 

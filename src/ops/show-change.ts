@@ -26,7 +26,7 @@ export async function showChange(world: World, change: Change): Promise<ChangeVi
         id: run.id,
         event: run.event,
         version: run.change?.version ?? 0,
-        status: (await world.journal.state(run.id)).status,
+        status: await world.journal.status(run.id),
       })),
     ),
     ...(change.merge

@@ -51,7 +51,7 @@ export async function listRuns(world: World, filter: { repository?: string; chan
     rows.map(async ({ open: _open, tree: _tree, ...row }) => ({
       ...row,
       ...(row.change ? { change: { ...row.change } } : {}),
-      status: (await world.journal.state(row.id)).status,
+      status: await world.journal.status(row.id),
     })),
   );
 }

@@ -6,7 +6,7 @@ import type { RecordedEvent, RunCreated, RunEvent } from './event.ts';
 import { apply, stateOf } from './machine.ts';
 import type { RunTables } from './migrations.ts';
 import type { RunState } from './state.ts';
-import { isFinal } from './status.ts';
+import { isFinal, type Status } from './status.ts';
 
 /** The journal of runs: the only writer of `run` and `run_event`. Events that cannot follow are refused, so what is read back always folds. */
 export type Journal = {
@@ -15,13 +15,24 @@ export type Journal = {
   events(run: RunId): Promise<readonly RecordedEvent[]>;
   /** @throws WaybillError NOT_FOUND */
   state(run: RunId): Promise<RunState>;
+  /** The state's status alone. Of a run that has ended it is remembered, so that a list need not fold every journal again. */
+  status(run: RunId): Promise<Status>;
   onEvent(listener: (run: RunId, recorded: RecordedEvent) => void): Disposable;
 };
+
+const rememberedAtMost = 50_000;
 
 export function openJournal(store: Store, clock: Clock): Journal {
   const db = store.as<RunTables>();
   const listeners = new Set<(run: RunId, recorded: RecordedEvent) => void>();
   const cache = new Map<RunId, { state: RunState; seq: number }>();
+  // Of the database, not of this process: what has ended stays as it ended.
+  const ended = new Map<RunId, Status>();
+  const remember = (run: RunId, status: Status) => {
+    const oldest = ended.keys().next();
+    if (ended.size >= rememberedAtMost && !oldest.done) ended.delete(oldest.value);
+    ended.set(run, status);
+  };
 
   const events = async (run: RunId): Promise<readonly RecordedEvent[]> => {
     const rows = await db.selectFrom('run_event').selectAll().where('run', '=', run).orderBy('seq').execute();
@@ -56,6 +67,13 @@ export function openJournal(store: Store, clock: Clock): Journal {
   return {
     events,
     state: async (run) => (await current(run)).state,
+    async status(run) {
+      const known = ended.get(run);
+      if (known) return known;
+      const { status } = (await current(run)).state;
+      if (isFinal(status)) remember(run, status);
+      return status;
+    },
     async create(head) {
       const at = clock.now().toISOString();
       const id = await db.transaction().execute(async (trx) => {
@@ -92,15 +110,15 @@ export function openJournal(store: Store, clock: Clock): Journal {
         const { state, seq } = await current(run);
         const at = clock.now().toISOString();
         const next = apply(state, event, at);
-        const ended = isFinal(next.status);
+        const over = isFinal(next.status);
         await db.transaction().execute(async (trx) => {
           await trx
             .insertInto('run_event')
             .values({ run, seq: seq + 1, at, body: JSON.stringify(event) })
             .execute();
-          if (ended) await trx.updateTable('run').set({ open: 0 }).where('id', '=', run).execute();
+          if (over) await trx.updateTable('run').set({ open: 0 }).where('id', '=', run).execute();
         });
-        if (ended) cache.delete(run);
+        if (over) cache.delete(run);
         else cache.set(run, { state: next, seq: seq + 1 });
         tell(run, { seq: seq + 1, at, event });
         return next;

@@ -242,3 +242,16 @@ test('a job whose result cannot be kept ends the jobs beside it, and gives its s
   const run = await at.engine.submit(head({ stages: [stage('both', [], 'a', 'b')] }));
   assert.equal((await at.engine.wait(run)).status, 'passed');
 });
+
+test('the status of a run is the one of its state, while it goes on and when it is over', async () => {
+  await using at = await setUp();
+  const run = await at.engine.submit(head({ stages: [stage('lint', [], 'fail')] }));
+  await at.engine.wait(run);
+  for (const journal of [at.journal, openJournal(at.store, systemClock)])
+    for (let twice = 0; twice < 2; twice += 1) assert.equal(await journal.status(run), 'failed');
+  const next = await at.journal.create(head({ stages: [stage('lint', [], 'a')] }));
+  assert.equal(await at.journal.status(next), 'waiting');
+  await at.journal.append(next, { type: 'run-cancelled', by: 'rita', reason: 'no' });
+  assert.equal(await at.journal.status(next), 'cancelled');
+  await assert.rejects(at.journal.status(999 as RunId), /there is no run 999/);
+});

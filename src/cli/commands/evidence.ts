@@ -4,16 +4,18 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import { endpoints, streams } from '../../api/endpoints.ts';
 import type { CliContext } from '../context.ts';
-import { show } from '../output.ts';
+import { serverKeys, show } from '../output.ts';
 
 const collect = (value: string, before: string[]): string[] => [...before, value];
 
 /** `waybill verify | images | keys | policy | ledger export | ledger verify | ledger checkpoint`. */
 export function evidenceCommands(program: Command, context: CliContext): void {
-  const keysFrom = async (file: string | undefined): Promise<{ papers: unknown; ledger: string }> =>
-    file === undefined
-      ? ((await (await context.client()).call(endpoints.keys)) as { papers: unknown; ledger: string })
-      : (JSON.parse(await readFile(path.resolve(context.cwd, file), 'utf8')) as { papers: unknown; ledger: string });
+  const keysFrom = async (file: string | undefined): Promise<{ papers: unknown; ledger: string }> => {
+    if (file !== undefined)
+      return JSON.parse(await readFile(path.resolve(context.cwd, file), 'utf8')) as { papers: unknown; ledger: string };
+    context.note(serverKeys);
+    return (await (await context.client()).call(endpoints.keys)) as { papers: unknown; ledger: string };
+  };
 
   program
     .command('verify <image>')
