@@ -54,6 +54,12 @@ export async function ensureCertificates(folder: string, names: readonly string[
   return certificatesOf(state, now, true);
 }
 
+/** The bundle as it is on disk, for whoever writes the webhook configuration beside a running gate; undefined before the gate's first start. */
+export async function readCaBundle(folder: string): Promise<string | undefined> {
+  const found = await load(join(folder, 'certificates.json'));
+  return found?.authorities.map((authority) => authority.cert).join('');
+}
+
 async function renew(found: State | undefined, names: readonly string[], now: Date): Promise<State> {
   const valid = (found?.authorities ?? []).filter((authority) => Date.parse(authority.notAfter) > now.getTime());
   const newest = valid.at(-1);
