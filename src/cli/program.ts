@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { isWaybillError } from '../kernel/error.ts';
+import { WaybillError, isDiskError, isWaybillError, messageOf } from '../kernel/error.ts';
 import { adminCommands } from './commands/admin.ts';
 import { admissionCommands } from './commands/admission.ts';
 import { changeCommands } from './commands/changes.ts';
@@ -62,14 +62,15 @@ function acceptJsonAnywhere(program: Command): void {
   walk(program);
 }
 
-function report(error: unknown, context: CliContext, json: boolean): void {
-  if (error instanceof CommanderError) {
-    context.exitWith(error.exitCode === 0 ? 0 : 2);
+function report(thrown: unknown, context: CliContext, json: boolean): void {
+  if (thrown instanceof CommanderError) {
+    context.exitWith(thrown.exitCode === 0 ? 0 : 2);
     return;
   }
   context.exitWith(1);
   if (context.signal.aborted) return;
   const paint = painter(context.colour);
+  const error = isDiskError(thrown) ? new WaybillError('STORE_FAILED', messageOf(thrown), { cause: thrown }) : thrown;
   if (isWaybillError(error)) {
     if (json) context.out(JSON.stringify({ error }));
     context.note(`${paint('red', 'error')} ${error.title}: ${plain(error.detail)}`);

@@ -33,6 +33,11 @@ export function isWaybillError(error: unknown, ...codes: readonly ErrorCode[]): 
   return error instanceof WaybillError && (codes.length === 0 || codes.includes(error.code));
 }
 
+/** A file could not be written for want of room or of permission: no defect, and mended by whoever runs the machine. */
+export function isDiskError(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && ['ENOSPC', 'EDQUOT', 'EROFS'].includes(String(error.code));
+}
+
 /** Text of anything thrown, for a log field or a `detail`; never a stack. */
 export function messageOf(error: unknown): string {
   return error instanceof WaybillError ? error.detail : error instanceof Error ? error.message : String(error);

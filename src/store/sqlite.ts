@@ -16,18 +16,48 @@ export function openSqlite(file: string, options: { readonly?: boolean }): Sqlit
     close: () => database.close(),
     prepare: (text) => statement(database, text),
     async backup(to) {
-      await backup(database, to);
+      try {
+        await backup(database, to);
+      } catch (error) {
+        throw told(error);
+      }
     },
   };
+}
+
+/** SQLite's results (sqlite3.h) that are no mistake of a statement: what the machine does not give. */
+const machine: Readonly<Record<number, string>> = {
+  5: 'another process holds the database',
+  8: 'the database is read-only',
+  10: 'the disk failed',
+  13: 'the disk is full',
+  14: 'the database cannot be opened',
+};
+
+function told(error: unknown): unknown {
+  const code = error instanceof Error && 'errcode' in error && typeof error.errcode === 'number' ? error.errcode & 0xff : 0;
+  const reason = machine[code];
+  return reason === undefined ? error : new WaybillError('STORE_FAILED', reason, { cause: error });
 }
 
 function statement(database: DatabaseSync, text: string): SqliteStatement {
   const prepared = database.prepare(text);
   const values = (parameters: readonly unknown[]) => parameters as readonly SQLInputValue[];
+  const telling = <T>(execute: () => T): T => {
+    try {
+      return execute();
+    } catch (error) {
+      throw told(error);
+    }
+  };
   return {
     reader: prepared.columns().length > 0,
-    all: (parameters) => prepared.all(...values(parameters)),
-    run: (parameters) => prepared.run(...values(parameters)),
+    all: (parameters) => telling(() => prepared.all(...values(parameters))),
+    run(parameters) {
+      // A full disk has ended the transaction already; a rollback that finds none must not stand for the error that it follows.
+      if (text === 'rollback' && !database.isTransaction) return { changes: 0, lastInsertRowid: 0 };
+      return telling(() => prepared.run(...values(parameters)));
+    },
     iterate: (parameters) => prepared.iterate(...values(parameters)),
   };
 }
