@@ -43,9 +43,16 @@ export function changeCommands(program: Command, context: CliContext): void {
     .description('Approve the newest version')
     .option('-m, --comment <text>', 'what you want to say', '')
     .option('--head <commit>', 'approve only if this is still the newest version')
-    .action(async (id: string, options: { comment: string; head?: string }) =>
-      print(await (await context.client()).call(endpoints.approveChange, { params: { id: number(id) }, body: options })),
-    );
+    .action(async (id: string, options: { comment: string; head?: string }) => {
+      const client = await context.client();
+      const params = { id: number(id) };
+      // Said before it is done, and bound to it: a version that comes in between is not approved unseen.
+      const newest = (await client.call(endpoints.showChange, { params })).versions.at(-1);
+      if (options.head === undefined && newest)
+        context.note(`Approving version ${newest.version}, ${newest.head}, pushed by ${newest.pusher} at ${newest.pushedAt}`);
+      const head = options.head ?? newest?.head;
+      print(await client.call(endpoints.approveChange, { params, body: { ...options, ...(head === undefined ? {} : { head }) } }));
+    });
   change
     .command('reject <id>')
     .description('Reject the newest version')
