@@ -59,7 +59,9 @@ function follow() {
 async function refresh() {
   const reply = await fetch(location.href, { headers: { accept: 'text/html' } });
   if (!reply.ok) return;
-  const fresh = new DOMParser().parseFromString(await reply.text(), 'text/html');
+  // Its style and script carry the nonce of another answer: this page's policy would refuse them aloud.
+  const text = (await reply.text()).replace(/<(style|script)[^]*?<\\/\\1>/g, '');
+  const fresh = new DOMParser().parseFromString(text, 'text/html');
   const focused = document.activeElement?.getAttribute('href');
   for (const old of document.querySelectorAll('[data-live]')) {
     const next = fresh.getElementById(old.id);
