@@ -2,7 +2,7 @@
 //   node scripts/setup.mjs [--needs bwrap,podman,…] -- node SCRIPT [ARGS…]
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -35,6 +35,9 @@ function installPackages() {
   const wanted = createHash('sha256').update(lock).digest('hex');
   const stamp = path.join(root, 'node_modules', '.waybill-installed');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  // Somebody has run npm install or npm ci by hand since the lock file was written.
+  const installed = path.join(root, 'node_modules', '.package-lock.json');
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(path.join(root, 'package-lock.json')).mtimeMs) return;
   say('Installing npm packages (npm ci) …');
   const started = Date.now();
   const done = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
