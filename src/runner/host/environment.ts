@@ -26,7 +26,7 @@ export type ResourceLimits = { readonly maxProcesses: number; readonly maxFileBy
 const blockBytes = 512; // of `ulimit -f` in a POSIX shell
 
 /**
- * Process 1 of a step's sandbox. It sets the limits (dash calls that of processes -p, others -u), tells through descriptor 6 that
+ * The first of a step's own processes. It sets the limits (dash calls that of processes -p, others -u), tells through descriptor 6 that
  * the sandbox stands (whatever fails before is the host's fault, whatever fails after is the step's), takes the environment,
  * and runs the step's script, which is a file of its own and never part of this one. The environment comes in a file and not as
  * arguments of `env`, because arguments can be read by every user of the host. In single quotes a POSIX shell gives no character a meaning.
@@ -43,6 +43,7 @@ export function initScript(env: Environment, limits: ResourceLimits): string {
     'exec 3<&- 4<&- 5<&- 6>&-',
     ...Object.entries(env).map(([key, value]) => `export ${key}='${value.replaceAll("'", String.raw`'\''`)}'`),
     'set +e',
+    'trap : TERM', // where it is not process 1: the step cleans up, this waits for it
     'exec 7>&2 2>/dev/null', // else this shell says "Terminated" in the step's name
     `/bin/sh -e ${scriptFolder}/step 2>&7 7>&-`,
     'exit $?',

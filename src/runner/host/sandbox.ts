@@ -24,7 +24,9 @@ const tmpBytes = String(2 * 1024 ** 3);
 const sharedMemoryBytes = String(512 * 1024 ** 2);
 
 /**
- * The command line of one step. The step's shell is process 1 of a process namespace, so that all ends when it ends.
+ * The command line of one step. All ends when process 1 of its process namespace ends, and that when its parent does, bwrap's other half.
+ * For that signal the parent needs the same user or CAP_KILL, which it has dropped: under root process 1 is therefore bwrap's own and not
+ * the step's shell, which another user runs.
  * Under root bwrap builds the sandbox as root, without a user namespace, and setpriv then becomes the job's
  * own user for good before anything of the job is read, not even its environment; `bwrap --uid` would leave it uid 0 on the host. For
  * everybody else a user namespace is what makes the rest possible.
@@ -39,7 +41,8 @@ export function sandboxCommand(plan: SandboxPlan): { readonly file: string; read
     plan.enterNetwork ?? [],
     [needProgram('bwrap'), '--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'],
     plan.enterNetwork ? [] : ['--unshare-net'],
-    ['--as-pid-1', '--die-with-parent', '--new-session', '--clearenv', '--hostname', 'waybill', '--cap-drop', 'ALL'],
+    owner.separate ? [] : ['--as-pid-1'],
+    ['--die-with-parent', '--new-session', '--clearenv', '--hostname', 'waybill', '--cap-drop', 'ALL'],
     privileges,
     plan.seccomp ? ['--seccomp', descriptors.seccomp] : [],
     systemFolders(),
@@ -64,8 +67,7 @@ export function sandboxCommand(plan: SandboxPlan): { readonly file: string; read
 function becomeOwner({ uid, gid }: Owner): string[] {
   const ids = ['--reuid', String(uid), '--regid', String(gid), '--clear-groups'];
   const none = ['--inh-caps=-all', '--ambient-caps=-all', '--bounding-set=-all', '--no-new-privs'];
-  // The change of user clears what --die-with-parent had set.
-  return [needProgram('setpriv'), ...ids, ...none, '--pdeathsig', 'KILL', '--'];
+  return [needProgram('setpriv'), ...ids, ...none, '--'];
 }
 
 /** /usr, and /bin, /lib … as the host has them: links into /usr, or folders. */

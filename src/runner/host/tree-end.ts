@@ -7,7 +7,7 @@ import type { TreeEnd } from './execute.ts';
 const bwrapMs = 1000;
 
 /**
- * `child` is bwrap, its one child is process 1 of the step's process namespace. When that dies the kernel kills the rest, and
+ * `child` is bwrap, its one child is process 1 of the step's process namespace, bwrap again or the step's shell. When that dies the kernel kills the rest, and
  * bwrap ends after the last of them.
  */
 export const sandboxEnd: TreeEnd = {
