@@ -194,11 +194,10 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
   );
   // Pushes of an image go through our own address: recovery comes after listening.
   await recoverRuns(world);
-  await papers.seal();
-  const sealing = setInterval(
-    () => papers.seal().catch((error: unknown) => logger.error({ error: messageOf(error) }, 'the snapshot could not be sealed')),
-    sealEveryMs,
-  );
+  // A signer that refuses (a clock that was wrong once, a damaged state file) must not keep everything else down: known entries still hold.
+  const seal = () => papers.seal().catch((error: unknown) => logger.error({ error: messageOf(error) }, 'the snapshot could not be sealed'));
+  await seal();
+  const sealing = setInterval(seal, sealEveryMs);
   stack.defer(() => clearInterval(sealing));
   const isolation = await runner.isolation();
   if (!isolation.ok) logger.warn({ reason: isolation.reason }, 'no isolation works here: unreviewed code is refused');
