@@ -9,7 +9,7 @@ import { openReleases } from '../deploy/releases.ts';
 import { createHttp } from '../http/app.ts';
 import { openIdentity } from '../identity/identity.ts';
 import { systemClock } from '../kernel/clock.ts';
-import { messageOf } from '../kernel/error.ts';
+import { WaybillError, messageOf } from '../kernel/error.ts';
 import { attestations } from '../ledger/attestations.ts';
 import { openLedger } from '../ledger/ledger.ts';
 import { propose } from '../ops/propose.ts';
@@ -182,7 +182,7 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
   const app = await createHttp(world);
   http.on('request', (request, response) => app.handle(request, response));
   await new Promise<void>((resolve, reject) => {
-    http.once('error', reject);
+    http.once('error', (cause: NodeJS.ErrnoException) => reject(cannotListen(config.server, cause)));
     http.listen(config.server.port, config.server.host, resolve);
   });
   stack.defer(
@@ -205,4 +205,11 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
   options.onReady(url);
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
   logger.info({}, 'stopping');
+}
+
+function cannotListen({ host, port }: { host: string; port: number }, cause: NodeJS.ErrnoException): WaybillError {
+  return new WaybillError('CONFLICT', `the server cannot listen on ${host}:${port}: ${cause.message}`, {
+    cause,
+    fix: 'End what has the port, or set another in waybill.json: server.port.',
+  });
 }
