@@ -47,6 +47,7 @@ export function adminCommands(program: Command, context: CliContext): void {
   const token = program.command('token').description('Tokens of people, for git, the registry and this program');
   token
     .command('create <person>')
+    .alias('add')
     .description('Make a token; it is shown once')
     .option('--label <text>', 'what it is for', '')
     .option('--expires-in-days <n>', 'when it ends', (value) => Number.parseInt(value, 10))
