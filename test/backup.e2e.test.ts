@@ -136,7 +136,10 @@ test('a backup of a Waybill at work, and what is made of it', limit, async (t) =
 
   await t.test('restore refuses a folder with something in it, and a file that is no backup or not only one', async () => {
     await mustRefuse(admin.waybill('restore', '--data', restored, '--from', file), /not empty[^]*fix/);
-    await mustRefuse(admin.waybill('restore', '--data', path.join(scratch, 'none'), '--from', path.join(scratch, 'gone.tar')), /error[^]*fix/);
+    await mustRefuse(
+      admin.waybill('restore', '--data', path.join(scratch, 'none'), '--from', path.join(scratch, 'gone.tar')),
+      /error[^]*fix/,
+    );
     const bad = path.join(scratch, 'bad.tar');
     const outside = path.join(scratch, 'outside');
     await mkdir(outside);

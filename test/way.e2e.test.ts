@@ -54,20 +54,23 @@ test('the way from a push to a merged run', limit, async (t) => {
     assert.equal(papers.find((paper) => paper.predicateType === reviewType)?.predicate['method'], 'identical');
   });
 
-  await t.test('when main has moved, the change stages run again on the merged tree, and the review paper says how it was merged', async () => {
-    await newRepository(waybill, 'moved', { 'README.md': 'one\n', 'waybill.yaml': withImage });
-    const one = await propose(waybill, 'moved', { 'a.txt': 'a\n' }, 'a');
-    const two = await propose(waybill, 'moved', { 'b.txt': 'b\n' }, 'b');
-    await ended(dana, await mergeChange(waybill, one.id), signal);
-    const run = await passed(dana, await ended(dana, await mergeChange(waybill, two.id), signal));
-    assert.deepEqual(
-      run.stages.map((stage) => stage.status),
-      ['passed', 'passed'],
-    );
-    assert.equal((await showChange(two.id)).merge?.method, 'mechanical-merge');
-    const papers = await predicatesOf(dana, run.images[0]?.digest ?? '');
-    assert.equal(papers.find((paper) => paper.predicateType === reviewType)?.predicate['method'], 'mechanical-merge');
-  });
+  await t.test(
+    'when main has moved, the change stages run again on the merged tree, and the review paper says how it was merged',
+    async () => {
+      await newRepository(waybill, 'moved', { 'README.md': 'one\n', 'waybill.yaml': withImage });
+      const one = await propose(waybill, 'moved', { 'a.txt': 'a\n' }, 'a');
+      const two = await propose(waybill, 'moved', { 'b.txt': 'b\n' }, 'b');
+      await ended(dana, await mergeChange(waybill, one.id), signal);
+      const run = await passed(dana, await ended(dana, await mergeChange(waybill, two.id), signal));
+      assert.deepEqual(
+        run.stages.map((stage) => stage.status),
+        ['passed', 'passed'],
+      );
+      assert.equal((await showChange(two.id)).merge?.method, 'mechanical-merge');
+      const papers = await predicatesOf(dana, run.images[0]?.digest ?? '');
+      assert.equal(papers.find((paper) => paper.predicateType === reviewType)?.predicate['method'], 'mechanical-merge');
+    },
+  );
 
   await t.test('a newer push cancels the run of the older version, and only that', async () => {
     const slow = `${head}stages:\n  - { name: lint, on: [change], steps: [{ run: test ! -f slow || sleep 50 }] }\n`;
@@ -84,7 +87,12 @@ test('the way from a push to a merged run', limit, async (t) => {
 
   await t.test('a pipeline file with errors: the push tells line, column and caret, and the merge is refused', async () => {
     await newRepository(waybill, 'wrong', { 'README.md': 'one\n', 'waybill.yaml': stages });
-    const { id, said } = await propose(waybill, 'wrong', { 'waybill.yaml': stages.replace('steps: [{ run: echo', 'stebs: [{ run: echo') }, 'x');
+    const { id, said } = await propose(
+      waybill,
+      'wrong',
+      { 'waybill.yaml': stages.replace('steps: [{ run: echo', 'stebs: [{ run: echo') },
+      'x',
+    );
     assert.match(said, /waybill\.yaml:5:\d+/);
     assert.match(said, /\^/);
     assert.match(said, /steps/);

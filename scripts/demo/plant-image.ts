@@ -1,12 +1,6 @@
-import { createServer } from 'node:http';
 import { gzipSync } from 'node:zlib';
-import { foldersOf } from '../../src/config/folders.ts';
-import { systemClock } from '../../src/kernel/clock.ts';
 import { digestOf } from '../../src/kernel/digest.ts';
-import { silentLogger } from '../../src/kernel/logger.ts';
-import { connectRegistry } from '../../src/oci/client.ts';
-import { openRegistry } from '../../src/registry/registry.ts';
-import { openStore } from '../../src/store/store.ts';
+import { behindTheBack } from './behind.ts';
 import type { Stage } from './world.ts';
 
 /**
@@ -14,26 +8,7 @@ import type { Stage } from './world.ts';
  * and it has no papers.
  */
 export async function plantImage(stage: Stage): Promise<string> {
-  const folders = foldersOf(stage.data);
-  await using store = openStore(folders.storeFile);
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  const host = `127.0.0.1:${address !== null && typeof address !== 'string' ? address.port : 0}`;
-  try {
-    await using registry = await openRegistry({
-      store,
-      folder: folders.registry,
-      clock: systemClock,
-      logger: silentLogger,
-      service: host,
-      realm: `http://${host}/registry/token`,
-      authenticate: async () => undefined,
-      onGrant: async () => undefined,
-    });
-    server.on('request', (request, response) => void registry.handle(request, response));
-    using push = await registry.mintPush({ repository: 'shop/shop', run: 999_999, ttlMs: 60_000 });
-    using client = connectRegistry({ registry: host, plainHttp: true, auth: { bearer: push.token } });
+  return behindTheBack(stage.data, 'shop/shop', async (client) => {
     const tar = Buffer.alloc(1024);
     const layer = gzipSync(tar);
     const config = Buffer.from(
@@ -58,8 +33,5 @@ export async function plantImage(stage: Stage): Promise<string> {
       signal: stage.signal,
     });
     return `${stage.host}/shop/shop@${digest}`;
-  } finally {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  }
+  });
 }
