@@ -84,8 +84,8 @@ function runCommand([program, ...args]) {
     stdio: 'inherit',
     env: { ...process.env, PATH: `${bin}:${process.env.PATH}` },
   });
-  // A terminal sends Ctrl-C to the child as well; it cleans up, and we wait for it.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => signal !== 'SIGINT' && child.kill(signal));
+  // Passed on, because not everybody who ends us is a terminal that tells the whole group; the child takes two at once for one.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => stop(`${file}: ${error.message}`, 'Run npm ci and try again.'));
   child.on('exit', (code, signal) => process.exit(code ?? (signal ? 130 : 1)));
 }

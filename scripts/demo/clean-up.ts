@@ -1,3 +1,4 @@
+import { execa } from 'execa';
 import path from 'node:path';
 import { openLocalTarget } from '../../src/deploy/local/target.ts';
 import { connectCluster } from '../../src/kube/cluster.ts';
@@ -17,7 +18,10 @@ export async function cleanUpPlace(place: Place, data: string): Promise<void> {
   );
   await using target = openLocalTarget({ environment: 'demo', stateFolder: path.join(data, 'work', 'local', 'demo'), env });
   try {
+    const running = await target.running({ signal: AbortSignal.timeout(60_000) });
     await target.remove({ signal: AbortSignal.timeout(60_000) });
+    const images = [...new Set(running.map((container) => container.image))];
+    if (images.length > 0) await execa('podman', ['rmi', '--force', ...images], { reject: false, timeout: 60_000 });
   } catch (error) {
     process.stderr.write(
       `What was deployed to this host could not be removed: ${error instanceof Error ? error.message : String(error)}\n`,

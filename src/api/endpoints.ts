@@ -47,6 +47,14 @@ export const endpoints = {
     }),
     reply: personView,
   }),
+  changePerson: endpoint('POST', '/people/:name', 'admin', 'Gives a person another role, or one more address', {
+    params: name,
+    body: z.object({
+      emails: z.array(z.string().max(320)).max(20).default([]),
+      role: z.enum(['developer', 'reviewer', 'admin']).optional(),
+    }),
+    reply: personView,
+  }),
   removePerson: endpoint('DELETE', '/people/:name', 'admin', 'Removes a person and revokes the tokens', { params: name }),
 
   listTokens: endpoint('GET', '/tokens', 'admin', 'Tokens, without their values', { reply: z.array(tokenView) }),

@@ -1,4 +1,5 @@
 import { buffer } from 'node:stream/consumers';
+import type { Client } from '../api/client.ts';
 import { endpoints } from '../api/endpoints.ts';
 import { parseKeyRing } from '../evidence/keys.ts';
 import { bundleMediaType, largestBundle } from '../evidence/bundle.ts';
@@ -6,7 +7,7 @@ import { subjectMatches } from '../evidence/statement.ts';
 import { vsaType } from '../evidence/statements/vsa.ts';
 import { imageSummaryPredicate } from '../evidence/statements/summary.ts';
 import { verifyBundle } from '../evidence/verify.ts';
-import { digestOf, type Digest } from '../kernel/digest.ts';
+import { digestOf, isDigest, type Digest } from '../kernel/digest.ts';
 import { WaybillError, messageOf } from '../kernel/error.ts';
 import { connectRegistry } from '../oci/client.ts';
 import type { RegistryClient } from '../oci/client-types.ts';
@@ -37,7 +38,7 @@ export async function verifyImage(context: CliContext, text: string, keys: { pap
   const client = await context.client();
   const { url, token } = await context.credentials();
   const person = await client.call(endpoints.whoAmI);
-  const reference = parseReference(text);
+  const reference = parseReference(isDigest(text) ? await wholeReference(client, text) : text);
   const registry = reference.registry ?? new URL(url).host;
   using registryClient = connectRegistry({
     registry,
@@ -88,6 +89,14 @@ async function readBundle(client: RegistryClient, repository: string, digest: Di
   const layer = manifest.kind === 'image' ? manifest.image.layers[0] : undefined;
   if (!layer || layer.size > largestBundle) throw new WaybillError('PAPER_MALFORMED', `the referrer ${digest} holds no bundle`);
   return (await buffer(await client.getBlob(repository, layer, signal))).toString('utf8');
+}
+
+/** A digest alone names an image too, when the gate knows it. */
+async function wholeReference(client: Client, digest: Digest): Promise<string> {
+  const known = (await client.call(endpoints.listImages)).find((image) => image.digest === digest);
+  if (!known)
+    throw new WaybillError('NOT_FOUND', `no image that the gate admits has the digest ${digest}`, { fix: 'waybill images lists them.' });
+  return `${new URL(client.url).host}/${known.repository}@${digest}`;
 }
 
 type Proof = { readonly index: number; readonly leaf: string; readonly proof: readonly string[] };

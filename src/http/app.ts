@@ -1,6 +1,7 @@
 import Fastify from 'fastify';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { can } from '../identity/roles.ts';
+import { WaybillError } from '../kernel/error.ts';
 import { Secret } from '../kernel/secret.ts';
 import type { World } from '../ops/world.ts';
 import { errorHandler } from './errors.ts';
@@ -23,7 +24,13 @@ export async function createHttp(world: World): Promise<{ handle(request: Incomi
 
   const authenticate: Authenticate = async (request) => {
     const bearer = /^Bearer ([\w.~+/=-]{1,512})$/.exec(request.headers.authorization ?? '')?.[1];
-    if (bearer !== undefined) return world.identity.authenticate(new Secret(bearer));
+    if (bearer !== undefined) {
+      const person = await world.identity.authenticate(new Secret(bearer));
+      if (person) return person;
+      throw new WaybillError('UNAUTHENTICATED', 'this token is unknown, expired or revoked', {
+        fix: 'Ask an administrator for a new one: waybill token create NAME.',
+      });
+    }
     // The cookie of the pages reads only: a form on another site can make a browser send it.
     const token = request.method === 'GET' ? sessions.tokenOf(request.headers.cookie) : undefined;
     const known = token && (await world.identity.authenticate(token));

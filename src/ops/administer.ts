@@ -1,6 +1,7 @@
 import type { Person, Token } from '../identity/person.ts';
 import type { Environment } from '../deploy/environment.ts';
 import { parsePersonId } from '../identity/person.ts';
+import { WaybillError } from '../kernel/error.ts';
 import type { RepositoryName } from '../kernel/ids.ts';
 import { Secret } from '../kernel/secret.ts';
 import type { Repository } from '../source/port.ts';
@@ -26,6 +27,22 @@ export async function addPerson(
   const person = await world.identity.addPerson({ ...rest, ...(name === undefined ? {} : { name }) });
   await act(world, by, 'person-add', person.id, { role: person.role, emails: [...person.emails] });
   return person;
+}
+
+/** One more address, another role; what somebody did before keeps its authors. */
+export async function changePerson(
+  world: World,
+  by: Person,
+  id: string,
+  input: { emails: string[]; role?: string | undefined },
+): Promise<Person> {
+  const person = parsePersonId(id);
+  if (input.role !== undefined) await world.identity.setRole(person, input.role);
+  for (const email of input.emails) await world.identity.addEmail(person, email);
+  const changed = await world.identity.getPerson(person);
+  if (!changed) throw new WaybillError('NOT_FOUND', `nobody is called ${id}`);
+  await act(world, by, 'person-change', person, { role: changed.role, emails: [...changed.emails] });
+  return changed;
 }
 
 export async function removePerson(world: World, by: Person, id: string): Promise<void> {

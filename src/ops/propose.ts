@@ -1,6 +1,7 @@
 import { WaybillError } from '../kernel/error.ts';
 import { findRuns } from '../run/queries.ts';
 import type { Change, ChangeVersion } from '../source/port.ts';
+import { oneLine } from '../source/review-rules.ts';
 import { planCommit } from './plan-commit.ts';
 import type { World } from './world.ts';
 
@@ -15,6 +16,7 @@ export async function propose(world: World, change: Change, version: ChangeVersi
         if (!(error instanceof WaybillError && error.code === 'CONFLICT')) throw error;
       });
   }
+  const warnings = await foresee(world, change, version);
   const planned = await planCommit(world, change.repository, version.head, 'change');
   if (!planned.ok) return { message: `${planned.why}\nChange ${change.id} cannot be merged before its pipeline file can be read.` };
   const run = await world.engine().submit({
@@ -29,5 +31,24 @@ export async function propose(world: World, change: Change, version: ChangeVersi
     notes: planned.plan.stages.length === 0 ? ['No stage is on `change`: nothing was tested before the review.'] : [],
     requestedBy: version.pusher,
   });
-  return { message: `Run ${run}: ${world.url}/runs/${run}\nChange ${change.id}: ${world.url}/changes/${change.id}` };
+  return {
+    message: [`Run ${run}: ${world.url}/runs/${run}`, `Change ${change.id}: ${world.url}/changes/${change.id}`, ...warnings].join('\n'),
+  };
+}
+
+/** What will stand in the way later, said now: while it is cheap to mend. */
+async function foresee(world: World, change: Change, version: ChangeVersion): Promise<string[]> {
+  const strangers = version.hands.flatMap((hand) => (hand.role === 'committer' && hand.person === undefined ? [hand.email] : []));
+  const warnings = [...new Set(strangers)].map(
+    (email) =>
+      `Warning: the committer's address ${oneLine(email)} belongs to no known person, so the change cannot be merged. Set user.email and make the commit again, or ask an administrator: waybill user change NAME --email ADDRESS`,
+  );
+  const merged = await planCommit(world, change.repository, version.head, 'merge');
+  for (const { environment } of merged.ok ? merged.plan.deploys : []) {
+    if (await world.environments.get(environment)) continue;
+    warnings.push(
+      `Warning: there is no environment ${environment}, so the deploy after the merge would fail. waybill environment list shows what there is.`,
+    );
+  }
+  return warnings;
 }

@@ -25,6 +25,16 @@ export function adminCommands(program: Command, context: CliContext): void {
       show(context, program, person, () => [`${person.id} is now a ${person.role}. Make a token: waybill token create ${person.id}`]);
     });
   user
+    .command('change <id>')
+    .description('Give a person another role, or one more address')
+    .option('--email <address>', 'address in commits; can be given again', collect, [])
+    .option('--role <role>', 'developer, reviewer or admin')
+    .action(async (id: string, options: { email: string[]; role?: 'developer' }) => {
+      const body = { emails: options.email, ...(options.role === undefined ? {} : { role: options.role }) };
+      const person = await (await context.client()).call(endpoints.changePerson, { params: { name: id }, body });
+      show(context, program, person, () => [`${person.id} is a ${person.role}  ${person.emails.join(', ')}`]);
+    });
+  user
     .command('list')
     .description('List people')
     .action(async () => {

@@ -46,11 +46,17 @@ export function evidenceCommands(program: Command, context: CliContext): void {
     .command('images')
     .description('Images that the gate admits')
     .action(async () => {
-      const images = await (await context.client()).call(endpoints.listImages);
+      const client = await context.client();
+      const images = await client.call(endpoints.listImages);
       show(context, program, images, (paint, table) =>
         table(
-          ['DIGEST', 'REPOSITORY', 'COMMIT', 'RUN', 'VALID UNTIL'],
-          images.map((i) => [i.digest, i.repository, i.commit.slice(0, 12), String(i.run), i.validUntil]),
+          ['IMAGE', 'COMMIT', 'RUN', 'VALID UNTIL'],
+          images.map((i) => [
+            `${new URL(client.url).host}/${i.repository}@${i.digest}`,
+            i.commit.slice(0, 12),
+            String(i.run),
+            i.validUntil,
+          ]),
         ),
       );
     });

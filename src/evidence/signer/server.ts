@@ -69,7 +69,7 @@ async function answer(line: string, { handle, logger, deadline = 30_000 }: Signe
     kind = parsed.data.kind;
     using limit = withDeadline(stopping, deadline, `the signer's request ${kind}`);
     const result = await Promise.race([handle(parsed.data, limit.signal), aborted(limit.signal)]);
-    logger.info({ kind }, 'signer: answered');
+    logger.debug({ kind }, 'signer: answered');
     return { ok: true, answer: result };
   } catch (error) {
     logger.warn({ kind, error: messageOf(error) }, 'signer: refused');

@@ -6,6 +6,7 @@ import {
   addEnvironment,
   addPerson,
   addRepository,
+  changePerson,
   createToken,
   removeEnvironment,
   removePerson,
@@ -32,6 +33,7 @@ export function administrationRoutes(app: FastifyInstance, world: World, who: Au
 
   serve(app, who, endpoints.listPeople, async () => (await world.identity.listPeople()).filter((person) => person.active).map(personOf));
   serve(app, who, endpoints.addPerson, async ({ body }, by) => personOf(await addPerson(world, by, { ...body })));
+  serve(app, who, endpoints.changePerson, async ({ params, body }, by) => personOf(await changePerson(world, by, params.name, body)));
   serve(app, who, endpoints.removePerson, async ({ params }, by) => {
     await removePerson(world, by, params.name);
     return ok;

@@ -47,7 +47,9 @@ export async function handleGitHttp(parts: GitHttp, request: IncomingMessage, re
     const person = await authenticate(parts, request);
     if (!person) {
       response.setHeader('www-authenticate', 'Basic realm="Waybill", charset="UTF-8"');
-      throw new WaybillError('UNAUTHENTICATED', 'git needs your name and a token as password');
+      throw new WaybillError('UNAUTHENTICATED', 'git needs your name and a token as password', {
+        fix: 'The user name is yours in Waybill, the password a token: waybill token create NAME.',
+      });
     }
     await serve(parts, person, request, response);
   } catch (error) {
