@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import path from 'node:path';
 import { test } from 'node:test';
 import { endpoints } from '../src/api/endpoints.ts';
 import type { RunView } from '../src/api/views.ts';
