@@ -20,6 +20,10 @@ const failure = z.object({ error: z.object({ code: z.string(), title: z.string()
 export function connectApi(options: { url: string; token?: Secret; timeoutMs?: number }): Client {
   const headers = (): Record<string, string> => (options.token ? { authorization: `Bearer ${options.token.reveal()}` } : {});
   const send = async (path: string, init: RequestInit): Promise<Response> => {
+    if (!URL.canParse(path, options.url))
+      throw new WaybillError('INVALID_INPUT', `${JSON.stringify(options.url.slice(0, 200))} is no address of a server`, {
+        fix: 'Write it as https://HOST:PORT.',
+      });
     const response = await fetch(new URL(path, options.url), init).catch((cause: unknown) => {
       const reason = cause instanceof Error && cause.cause ? messageOf(cause.cause) : messageOf(cause);
       throw new WaybillError('UNREACHABLE', `${options.url}: ${reason}`, { cause });

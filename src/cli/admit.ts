@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import type { Command } from 'commander';
 import { parse } from 'yaml';
 import { admitFile } from '../admission/admit-file.ts';
@@ -13,6 +11,7 @@ import { verifySnapshot } from '../evidence/snapshot-envelope.ts';
 import { WaybillError } from '../kernel/error.ts';
 import { parsePolicySet, type PolicySet } from '../policy/evidence-policy.ts';
 import type { CliContext } from './context.ts';
+import { parseNamed, readNamed, webAddress, wholeNumber } from './input.ts';
 import { serverKeys, show } from './output.ts';
 import { badge } from './terminal.ts';
 
@@ -23,12 +22,10 @@ export type AdmitOptions = { file: string; namespace: string; snapshot?: string;
 
 /** The verdict of the gate on a file; the status is non-zero when something is denied. */
 export async function admit(program: Command, context: CliContext, options: AdmitOptions): Promise<void> {
-  const text = options.file === '-' ? await context.readStdin() : await readFile(path.resolve(context.cwd, options.file), 'utf8');
+  const text = options.file === '-' ? await context.readStdin() : await readNamed(context.cwd, options.file);
   if (text.length > largestFile) throw new WaybillError('LIMIT_EXCEEDED', `${options.file} is larger than ${largestFile} characters`);
   const fetched = async (file: string | undefined, endpoint: 'snapshot' | 'keys' | 'policy'): Promise<unknown> =>
-    file === undefined
-      ? (await context.client()).call(endpoints[endpoint])
-      : parse(await readFile(path.resolve(context.cwd, file), 'utf8'));
+    file === undefined ? (await context.client()).call(endpoints[endpoint]) : parseNamed(context.cwd, file, parse);
   if (options.keys === undefined) context.note(serverKeys);
   const keys = (await fetched(options.keys, 'keys')) as { papers?: unknown };
   const snapshot = verifySnapshot(JSON.stringify(await fetched(options.snapshot, 'snapshot')), parseKeyRing(keys.papers ?? keys));
@@ -51,15 +48,15 @@ export type WebhookCommandOptions = { url: string; folder: string; name: string[
 
 /** Prints what has to be applied to a cluster so that it asks the gate. */
 export async function printWebhook(context: CliContext, options: WebhookCommandOptions): Promise<void> {
-  const [major = 1, minor = 30] = options.clusterVersion.split('.').map((part) => Number.parseInt(part, 10));
-  const host = new URL(options.url).hostname;
+  const [major = 1, minor = 0] = options.clusterVersion.replace(/^v/, '').split('.').slice(0, 2).map(wholeNumber);
+  const host = webAddress(options.url).hostname;
   // Beside a gate that runs its certificates are read; they are made here only when the webhook is registered first.
   const names = options.name.length > 0 ? options.name : [host];
   const caBundle = (await readCaBundle(options.folder)) ?? (await ensureCertificates(options.folder, names, new Date())).caBundle;
   const policy =
     options.policy === undefined
       ? await (await context.client()).call(endpoints.policy)
-      : parse(await readFile(path.resolve(context.cwd, options.policy), 'utf8'));
+      : await parseNamed(context.cwd, options.policy, parse);
   const policies: PolicySet = parsePolicySet(policy, { ownNamespace: gateNamespace });
   const items = [
     webhookConfiguration({

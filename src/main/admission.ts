@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parse } from 'yaml';
 import { ensureCertificates } from '../admission/certificates.ts';
@@ -6,6 +5,7 @@ import { serveAdmission } from '../admission/server.ts';
 import { SnapshotSource } from '../admission/snapshot-source.ts';
 import { snapshotFromFile, snapshotFromUrl } from '../admission/snapshot-fetch.ts';
 import type { Processes } from '../cli/context.ts';
+import { parseNamed } from '../cli/input.ts';
 import { parseKeyRing, type KeyRing } from '../evidence/keys.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { messageOf } from '../kernel/error.ts';
@@ -66,10 +66,10 @@ export const admission: Processes['admission'] = async (options) => {
 };
 
 async function readRing(file: string): Promise<KeyRing> {
-  const value = JSON.parse(await readFile(file, 'utf8')) as { papers?: unknown };
-  return parseKeyRing(value.papers ?? value);
+  const value = await parseNamed('.', file, JSON.parse);
+  return parseKeyRing(value instanceof Object && 'papers' in value ? value.papers : value);
 }
 
 async function readPolicies(file: string): Promise<PolicySet> {
-  return parsePolicySet(parse(await readFile(file, 'utf8'), { maxAliasCount: 20 }), { ownNamespace: gateNamespace });
+  return parsePolicySet(await parseNamed('.', file, (text) => parse(text, { maxAliasCount: 20 })), { ownNamespace: gateNamespace });
 }

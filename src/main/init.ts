@@ -1,7 +1,8 @@
-import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import type { Processes } from '../cli/context.ts';
-import type { ConfigInput } from '../config/config.ts';
-import { foldersOf } from '../config/folders.ts';
+import { configFile, type ConfigInput } from '../config/config.ts';
+import { foldersOf, type Folders } from '../config/folders.ts';
 import { openIdentity } from '../identity/identity.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { WaybillError } from '../kernel/error.ts';
@@ -22,7 +23,24 @@ export const init: Processes['init'] = async ({ data, url, port = 8080, admin, e
   }
   // Also when it was there before: it is to hold keys now.
   await chmod(folders.data, 0o700);
+  try {
+    return await fill(folders, { url, port, admin, email });
+  } catch (error) {
+    // Half a data directory can neither be started nor be made whole.
+    for (const name of await readdir(folders.data)) await rm(path.join(folders.data, name), { recursive: true, force: true });
+    throw error;
+  }
+};
+
+type Wanted = { readonly url: string | undefined; readonly port: number; readonly admin: string; readonly email: readonly string[] };
+
+async function fill(folders: Folders, { url, port, admin, email }: Wanted): ReturnType<Processes['init']> {
   const config: ConfigInput = { server: { port, ...(url === undefined ? {} : { url }) } };
+  const checked = configFile.safeParse(config);
+  if (!checked.success) {
+    const [issue] = checked.error.issues;
+    throw new WaybillError('INVALID_INPUT', `${issue?.path.join('.')}: ${issue?.message}`);
+  }
   await writeFile(folders.configFile, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600, flag: 'wx' });
   await createMasterKey(folders.masterKeyFile);
   await createSignerFiles(folders.signer, systemClock.now());
@@ -34,4 +52,4 @@ export const init: Processes['init'] = async ({ data, url, port = 8080, admin, e
   const { token } = await identity.mintToken(person, { label: 'first administrator' });
   await ledger.append({ kind: 'admin', subject: [admin], body: { act: 'init', administrator: admin } });
   return { token, url: url ?? `http://127.0.0.1:${port}`, folder: folders.data };
-};
+}

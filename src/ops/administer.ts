@@ -1,6 +1,7 @@
 import type { Person, Token } from '../identity/person.ts';
 import type { Environment } from '../deploy/environment.ts';
 import { parsePersonId } from '../identity/person.ts';
+import { loadKubeconfig } from '../kube/kubeconfig.ts';
 import { WaybillError } from '../kernel/error.ts';
 import type { RepositoryName } from '../kernel/ids.ts';
 import { Secret } from '../kernel/secret.ts';
@@ -90,8 +91,11 @@ export async function addEnvironment(
   input: { name: string; kind: 'cluster' | 'local'; namespace: string; kubeconfig?: string | undefined },
 ): Promise<Environment> {
   const base = { name: input.name, namespace: input.namespace };
+  const kubeconfig = new Secret(input.kubeconfig ?? '');
+  // Told now and to whoever gives it, not in the log of the first release.
+  if (input.kind === 'cluster') await loadKubeconfig(kubeconfig);
   const environment = await world.environments.add(
-    input.kind === 'local' ? { ...base, kind: 'local' } : { ...base, kind: 'cluster', kubeconfig: new Secret(input.kubeconfig ?? '') },
+    input.kind === 'local' ? { ...base, kind: 'local' } : { ...base, kind: 'cluster', kubeconfig },
   );
   await act(world, by, 'environment-add', environment.name, { environmentKind: environment.kind, namespace: environment.namespace });
   return environment;

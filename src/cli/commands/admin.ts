@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { endpoints } from '../../api/endpoints.ts';
 import type { CliContext } from '../context.ts';
+import { readNamed, wholeNumber } from '../input.ts';
 import { show } from '../output.ts';
 import { plain } from '../terminal.ts';
 
@@ -60,7 +60,7 @@ export function adminCommands(program: Command, context: CliContext): void {
     .alias('add')
     .description('Make a token; it is shown once')
     .option('--label <text>', 'what it is for', '')
-    .option('--expires-in-days <n>', 'when it ends', (value) => Number.parseInt(value, 10))
+    .option('--expires-in-days <n>', 'when it ends', wholeNumber)
     .action(async (person: string, options: { label: string; expiresInDays?: number }) => {
       const made = await (await context.client()).call(endpoints.createToken, { body: { person, ...options } });
       show(context, program, made, () => [made.token]);
@@ -126,7 +126,7 @@ export function adminCommands(program: Command, context: CliContext): void {
     .option('--kubeconfig <file>', 'access to the cluster; kept sealed, seen by the deploy operation alone')
     .option('--local', 'this host, through podman')
     .action(async (name: string, options: { namespace: string; kubeconfig?: string; local?: boolean }) => {
-      const kubeconfig = options.kubeconfig === undefined ? {} : { kubeconfig: await readFile(options.kubeconfig, 'utf8') };
+      const kubeconfig = options.kubeconfig === undefined ? {} : { kubeconfig: await readNamed(context.cwd, options.kubeconfig) };
       const made = await (
         await context.client()
       ).call(endpoints.addEnvironment, {

@@ -2,10 +2,9 @@ import type { Command } from 'commander';
 import { endpoints } from '../../api/endpoints.ts';
 import type { ChangeView } from '../../api/views.ts';
 import type { CliContext } from '../context.ts';
+import { wholeNumber } from '../input.ts';
 import { show } from '../output.ts';
 import { badge, plain, type Paint } from '../terminal.ts';
-
-const number = (text: string): number => Number.parseInt(text, 10);
 
 /** `waybill change list | show | approve | reject | merge | abandon`. */
 export function changeCommands(program: Command, context: CliContext): void {
@@ -37,7 +36,7 @@ export function changeCommands(program: Command, context: CliContext): void {
   change
     .command('show <id>')
     .description('Show a change: versions, reviews, runs')
-    .action(async (id: string) => print(await (await context.client()).call(endpoints.showChange, { params: { id: number(id) } })));
+    .action(async (id: string) => print(await (await context.client()).call(endpoints.showChange, { params: { id: wholeNumber(id) } })));
   change
     .command('approve <id>')
     .description('Approve the newest version')
@@ -45,7 +44,7 @@ export function changeCommands(program: Command, context: CliContext): void {
     .option('--head <commit>', 'approve only if this is still the newest version')
     .action(async (id: string, options: { comment: string; head?: string }) => {
       const client = await context.client();
-      const params = { id: number(id) };
+      const params = { id: wholeNumber(id) };
       // Said before it is done, and bound to it: a version that comes in between is not approved unseen.
       const newest = (await client.call(endpoints.showChange, { params })).versions.at(-1);
       if (options.head === undefined && newest)
@@ -58,17 +57,17 @@ export function changeCommands(program: Command, context: CliContext): void {
     .description('Reject the newest version')
     .option('-m, --comment <text>', 'why', '')
     .action(async (id: string, options: { comment: string }) =>
-      print(await (await context.client()).call(endpoints.rejectChange, { params: { id: number(id) }, body: options })),
+      print(await (await context.client()).call(endpoints.rejectChange, { params: { id: wholeNumber(id) }, body: options })),
     );
   change
     .command('abandon <id>')
     .description('Give a change up')
-    .action(async (id: string) => print(await (await context.client()).call(endpoints.abandonChange, { params: { id: number(id) } })));
+    .action(async (id: string) => print(await (await context.client()).call(endpoints.abandonChange, { params: { id: wholeNumber(id) } })));
   change
     .command('merge <id>')
     .description('Merge an approved, tested change')
     .action(async (id: string) => {
-      const done = await (await context.client()).call(endpoints.mergeChange, { params: { id: number(id) } });
+      const done = await (await context.client()).call(endpoints.mergeChange, { params: { id: wholeNumber(id) } });
       show(context, program, done, (paint) => [
         ...describe(paint, done.change),
         '',

@@ -1,18 +1,22 @@
-import { createReadStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import type { Command } from 'commander';
+import { z } from 'zod';
 import { endpoints, streams } from '../../api/endpoints.ts';
+import { WaybillError } from '../../kernel/error.ts';
 import type { CliContext } from '../context.ts';
+import { parseNamed, readNamed, streamNamed } from '../input.ts';
 import { serverKeys, show } from '../output.ts';
 
+const keysFile = z.object({ papers: z.unknown(), ledger: z.string() });
 const collect = (value: string, before: string[]): string[] => [...before, value];
 
 /** `waybill verify | images | keys | policy | ledger export | ledger verify | ledger checkpoint`. */
 export function evidenceCommands(program: Command, context: CliContext): void {
   const keysFrom = async (file: string | undefined): Promise<{ papers: unknown; ledger: string }> => {
-    if (file !== undefined)
-      return JSON.parse(await readFile(path.resolve(context.cwd, file), 'utf8')) as { papers: unknown; ledger: string };
+    if (file !== undefined) {
+      const keys = keysFile.safeParse(await parseNamed(context.cwd, file, JSON.parse));
+      if (keys.success) return keys.data;
+      throw new WaybillError('INVALID_INPUT', `${file} holds no keys of papers and ledger`, { fix: 'waybill keys prints such a file.' });
+    }
     context.note(serverKeys);
     return (await (await context.client()).call(endpoints.keys)) as { papers: unknown; ledger: string };
   };
@@ -88,10 +92,9 @@ export function evidenceCommands(program: Command, context: CliContext): void {
     .option('--witness <file>', 'a checkpoint that was kept elsewhere; can be given again', collect, [])
     .action(async (file: string, options: { keys?: string; witness: string[] }) => {
       const keys = await keysFrom(options.keys);
-      const witnessed = await Promise.all(options.witness.map((each) => readFile(path.resolve(context.cwd, each), 'utf8')));
-      const lines = createReadStream(path.resolve(context.cwd, file), { encoding: 'utf8' }) as AsyncIterable<string>;
+      const witnessed = await Promise.all(options.witness.map((each) => readNamed(context.cwd, each)));
       const { verifyExport } = await import('../../ledger/verify.ts');
-      const result = await verifyExport(lines, { verifierKeys: [keys.ledger], witnessed });
+      const result = await verifyExport(streamNamed(context.cwd, file), { verifierKeys: [keys.ledger], witnessed });
       show(context, program, result, (paint) => [
         `${paint('green', '✔')} ${result.size} entries, ${result.checkpoints} checkpoints, root ${result.root}`,
         ...(result.uncovered > 0 ? [paint('yellow', `  ${result.uncovered} entries are younger than the last checkpoint.`)] : []),

@@ -2,10 +2,10 @@ import { hostname } from 'node:os';
 import path from 'node:path';
 import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
+import { portNumber } from '../input.ts';
 import { show } from '../output.ts';
 
 const collect = (value: string, before: string[]): string[] => [...before, value];
-const number = (value: string): number => Number.parseInt(value, 10);
 
 /** `waybill init | server | signer | admission serve | backup | restore`: what runs where the data is. */
 export function processCommands(program: Command, context: CliContext): void {
@@ -14,7 +14,7 @@ export function processCommands(program: Command, context: CliContext): void {
   data(program.command('init'))
     .description('Make a data directory: keys, configuration, the first administrator')
     .option('--url <url>', 'how people and container engines reach the server (default: its loopback address)')
-    .option('--port <n>', 'port on loopback', number)
+    .option('--port <n>', 'port on loopback', portNumber)
     .option('--admin <id>', 'the first administrator', 'admin')
     .option('--email <address>', "the administrator's address in commits; can be given again", collect, [])
     .action(async (options: { data: string; url?: string; port?: number; admin: string; email: string[] }) => {
@@ -82,7 +82,7 @@ export function processCommands(program: Command, context: CliContext): void {
     .requiredOption('--policy <file>', 'the policies, from `waybill policy`; pinned here, never fetched')
     .option('--folder <folder>', 'certificates and the copy of the snapshot', path.join(context.data, 'admission'))
     .option('--host <address>', 'address to listen on', '127.0.0.1')
-    .option('--port <n>', 'port to listen on', number, 8443)
+    .option('--port <n>', 'port to listen on', portNumber, 8443)
     .option('--name <name>', 'name or address in the certificate; can be given again', collect, [])
     .action(
       async (options: { source: string; keys: string; policy: string; folder: string; host: string; port: number; name: string[] }) => {

@@ -3,10 +3,10 @@ import type { Client } from '../../api/client.ts';
 import { endpoints } from '../../api/endpoints.ts';
 import type { RunView } from '../../api/views.ts';
 import type { CliContext } from '../context.ts';
+import { wholeNumber } from '../input.ts';
 import { show, wantsJson } from '../output.ts';
 import { badge, lasted, painter, plain, type Paint } from '../terminal.ts';
 
-const number = (text: string): number => Number.parseInt(text, 10);
 const over = (status: string) => status !== 'waiting' && status !== 'running';
 
 /** `waybill runs list | show | watch | log | cancel`: runs of the server. */
@@ -16,7 +16,7 @@ export function runsCommands(program: Command, context: CliContext): void {
     .command('list', { isDefault: true })
     .description('List runs, newest first')
     .option('--repository <name>')
-    .option('--change <id>', 'only those of a change', number)
+    .option('--change <id>', 'only those of a change', wholeNumber)
     .action(async (options: { repository?: string; change?: number }) => {
       const all = await (await context.client()).call(endpoints.listRuns, { query: options });
       show(context, program, all, (paint, table) =>
@@ -38,14 +38,14 @@ export function runsCommands(program: Command, context: CliContext): void {
     .command('show <run>')
     .description('Show a run: stages, images, deploys, papers')
     .action(async (run: string) => {
-      const view = await (await context.client()).call(endpoints.showRun, { params: { id: number(run) } });
+      const view = await (await context.client()).call(endpoints.showRun, { params: { id: wholeNumber(run) } });
       show(context, program, view, (paint) => describeRun(paint, view));
     });
   runs
     .command('watch <run>')
     .description('Follow a run to its end; the status is non-zero unless it passes')
     .action(async (run: string) => {
-      const view = await watch(context, await context.client(), number(run), wantsJson(program));
+      const view = await watch(context, await context.client(), wholeNumber(run), wantsJson(program));
       show(context, program, view, (paint) => describeRun(paint, view));
       if (view.status !== 'passed') context.exitWith(1);
     });
@@ -54,12 +54,12 @@ export function runsCommands(program: Command, context: CliContext): void {
     .description('Print a log (all of them without a name), and follow it while the run goes on')
     .action(async (run: string, name: string[]) => {
       const client = await context.client();
-      const names = name.length > 0 ? [name] : await client.call(endpoints.listLogs, { params: { id: number(run) } });
+      const names = name.length > 0 ? [name] : await client.call(endpoints.listLogs, { params: { id: wholeNumber(run) } });
       const paint = painter(context.colour);
       for (const log of names) {
         if (names.length > 1) context.out(paint('bold', `── ${log.join(' / ')}`));
         const query = new URLSearchParams({ name: log.join('/'), follow: '1' });
-        for await (const data of client.lines(`/api/v1/runs/${number(run)}/log?${query}`, context.signal)) {
+        for await (const data of client.lines(`/api/v1/runs/${wholeNumber(run)}/log?${query}`, context.signal)) {
           const line = JSON.parse(data) as { stream: string; text: string };
           context.out(line.stream === 'waybill' ? paint('cyan', plain(line.text)) : plain(line.text));
         }
@@ -70,7 +70,7 @@ export function runsCommands(program: Command, context: CliContext): void {
     .description('Cancel a run')
     .option('-m, --reason <text>', 'why', 'asked for')
     .action(async (run: string, options: { reason: string }) => {
-      const view = await (await context.client()).call(endpoints.cancelRun, { params: { id: number(run) }, body: options });
+      const view = await (await context.client()).call(endpoints.cancelRun, { params: { id: wholeNumber(run) }, body: options });
       show(context, program, view, (paint) => describeRun(paint, view));
     });
 }

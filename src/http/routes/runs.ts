@@ -29,7 +29,11 @@ export function runRoutes(app: FastifyInstance, world: World, who: Authenticate)
     await world.engine().cancel(params.id as RunId, person.id, body.reason);
     return showRun(world, params.id as RunId);
   });
-  serve(app, who, endpoints.listLogs, async ({ params }) => (await world.logs.names(params.id as RunId)).map((name) => [...name]));
+  serve(app, who, endpoints.listLogs, async ({ params }) => {
+    // A run that is not there is told as that, one that has written nothing has no logs.
+    await world.journal.state(params.id as RunId);
+    return (await world.logs.names(params.id as RunId)).map((name) => [...name]);
+  });
 
   app.get(streams.log, async (request: FastifyRequest, reply) => {
     await allow('person', await who(request));

@@ -1,0 +1,58 @@
+import { createReadStream, type ReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { WaybillError, messageOf } from '../kernel/error.ts';
+
+/** What people write on the command line and into the files that they name: parsed once, and told in words where it is wrong. */
+
+/** @throws WaybillError INVALID_INPUT: also for `12x`, which parseInt would take for 12 */
+export function wholeNumber(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new WaybillError('INVALID_INPUT', `${JSON.stringify(text.slice(0, 100))} is no whole number`);
+  return Number(text);
+}
+
+/** @throws WaybillError INVALID_INPUT */
+export function portNumber(text: string): number {
+  const port = wholeNumber(text);
+  if (port > 65535) throw new WaybillError('INVALID_INPUT', `the port ${port} is above 65535`);
+  return port;
+}
+
+/** @throws WaybillError INVALID_INPUT */
+export function webAddress(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url !== undefined && /^https?:$/.test(url.protocol)) return url;
+  throw new WaybillError('INVALID_INPUT', `${JSON.stringify(text.slice(0, 200))} is no URL`, { fix: 'Write it as https://HOST:PORT.' });
+}
+
+/** @throws WaybillError NOT_FOUND, INVALID_INPUT with the name as it was given */
+export async function readNamed(cwd: string, file: string): Promise<string> {
+  return readFile(path.resolve(cwd, file), 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    throw unreadable(file, cause);
+  });
+}
+
+/** A file of any size, piece by piece. @throws WaybillError NOT_FOUND, INVALID_INPUT when it is read */
+export async function* streamNamed(cwd: string, file: string): AsyncGenerator<string> {
+  const stream: ReadStream = createReadStream(path.resolve(cwd, file), { encoding: 'utf8' });
+  try {
+    for await (const piece of stream) yield String(piece);
+  } catch (cause) {
+    throw unreadable(file, cause as NodeJS.ErrnoException);
+  }
+}
+
+/** @param parse of JSON or YAML @throws WaybillError NOT_FOUND, INVALID_INPUT */
+export async function parseNamed(cwd: string, file: string, parse: (text: string) => unknown): Promise<unknown> {
+  const text = await readNamed(cwd, file);
+  try {
+    return parse(text);
+  } catch (cause) {
+    throw new WaybillError('INVALID_INPUT', `${file} cannot be read: ${messageOf(cause).split('\n')[0]}`, { cause });
+  }
+}
+
+function unreadable(file: string, cause: NodeJS.ErrnoException): WaybillError {
+  if (cause.code === 'ENOENT') return new WaybillError('NOT_FOUND', `${file}: there is no such file`, { cause });
+  return new WaybillError('INVALID_INPUT', `${file}: ${cause.message}`, { cause });
+}
