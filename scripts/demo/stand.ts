@@ -27,11 +27,11 @@ export async function start(options: {
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const lines: string[] = [];
   const line = await new Promise<string>((resolve, reject) => {
-    const timer = setTimeout(
-      () =>
-        reject(new Error(`waybill ${options.args.join(' ')} is not ready after ${options.timeoutMs ?? 30_000} ms\n${lines.join('\n')}`)),
-      options.timeoutMs ?? 30_000,
-    );
+    const timer = setTimeout(() => {
+      // Nobody has it in hand when this is over.
+      child.kill('SIGKILL');
+      reject(new Error(`waybill ${options.args.join(' ')} is not ready after ${options.timeoutMs ?? 30_000} ms\n${lines.join('\n')}`));
+    }, options.timeoutMs ?? 30_000);
     createInterface({ input: child.stderr }).on('line', (text) => {
       if (lines.length < 200) lines.push(text);
       options.log?.(text);
