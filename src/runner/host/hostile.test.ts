@@ -164,7 +164,8 @@ describe('hostile steps', { skip: noSandbox }, () => {
     await using other = await runner.start(jobSpec(), never);
     const bomb = runStep(job, 'b() { b | b & }; b 2>/dev/null; sleep 60', { timeoutMs: 1500 });
     assert.equal((await runStep(other, 'i=0; while [ $i -lt 20 ]; do /bin/true; i=$((i+1)); done')).result.status, 'passed');
-    assert.equal((await bomb).result.status, 'timed-out');
+    // Its own shell may be refused the next process, or be alive until the end: both are an end.
+    assert.match((await bomb).result.status, /^(timed-out|failed)$/);
     assert.equal((await runStep(job, 'ls -d /proc/[0-9]* | wc -l')).result.status, 'passed');
   });
 

@@ -10,6 +10,9 @@ import { execa } from 'execa';
 const uid = 12_345;
 const tests = ['contract', 'hostile', 'reap'].map((name) => fileURLToPath(new URL(`./${name}.test.ts`, import.meta.url)));
 
+/** What this machine trusts besides the usual, so that the ordinary user's npm trusts it too. */
+const authorities = process.env['NODE_EXTRA_CA_CERTS'] === undefined ? '' : 'NODE_EXTRA_CA_CERTS="$NODE_EXTRA_CA_CERTS"';
+
 /** Device files are often root's alone in containers and small systems; on a usual machine everybody may open this one. */
 const script = `
 set -e
@@ -17,7 +20,7 @@ mknod "$1/tun" c 10 200
 chmod 666 "$1/tun"
 mount --bind "$1/tun" /dev/net/tun
 folder=$1; shift
-exec setpriv --reuid ${uid} --regid ${uid} --clear-groups env -i HOME="$folder" TMPDIR="$folder" PATH="$PATH" "$@"`;
+exec setpriv --reuid ${uid} --regid ${uid} --clear-groups env -i HOME="$folder" TMPDIR="$folder" PATH="$PATH" ${authorities} "$@"`;
 
 const skip = process.geteuid?.() === 0 ? false : 'needs root, to become somebody who is not; the same tests ran as this user already';
 
@@ -29,7 +32,10 @@ test('everything that holds for root holds for an ordinary user', { skip, timeou
       'unshare',
       ['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', folder, process.execPath, '--test', ...tests],
       {
-        env: { PATH: `${dirname(process.execPath)}:/usr/sbin:/usr/bin:/sbin:/bin` },
+        env: {
+          PATH: `${dirname(process.execPath)}:/usr/sbin:/usr/bin:/sbin:/bin`,
+          NODE_EXTRA_CA_CERTS: process.env['NODE_EXTRA_CA_CERTS'],
+        },
         extendEnv: false,
         reject: false,
         all: true,
