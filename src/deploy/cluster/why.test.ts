@@ -77,6 +77,13 @@ const rows: Row[] = [
       event('Failed', 'Error: ErrImagePull'),
     ],
     why: 'container web of pod web-1 cannot pull r/web: unexpected status code: 401 Unauthorized',
+    hope: 'hardly', // the kubelet may not have seen the new pull secret yet
+  },
+  {
+    name: 'pull back-off for what is not there',
+    pods: [waiting('ImagePullBackOff', 'Back-off pulling image "r/web"')],
+    events: [event('Failed', 'Failed to pull image "r/web": rpc error: code = NotFound desc = manifest unknown')],
+    why: 'container web of pod web-1 cannot pull r/web: manifest unknown',
     hope: 'never',
   },
   {

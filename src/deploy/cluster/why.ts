@@ -76,9 +76,11 @@ const configReasons = new Set([
   'PreCreateHookError',
   'PostStartHookError',
 ]);
-/** What a registry says when asking again cannot help. */
-const pullForGood =
-  /not found|manifest unknown|unauthori[sz]ed|denied|forbidden|authorization failed|invalid reference|server gave HTTP response/i;
+/**
+ * What a registry says when asking again cannot help. Not among it: a refused login. A kubelet that has not seen a new pull secret yet asks
+ * without it first, and with it the next time.
+ */
+const pullForGood = /not found|manifest unknown|invalid reference|server gave HTTP response/i;
 
 function containerFailure(pod: KubeObject, status: JsonObject, events: readonly KubeObject[]): Why[] {
   const container = textAt(status, 'name') ?? '';
