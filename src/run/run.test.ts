@@ -177,6 +177,22 @@ test('a cancelled run ends as cancelled, with who and why', async () => {
   await assert.rejects(at.engine.cancel(run, 'rita', 'again'), /already ended/);
 });
 
+test('a run that is cut off in its last stage has not ended by itself: cancelled it says by whom, stopped it stays open', async () => {
+  await using at = await setUp();
+  const begin = async () => {
+    at.order.length = 0;
+    const run = await at.engine.submit(head({ stages: [stage('lint', [], 'hang')] }));
+    while (!at.order.includes('hang')) await new Promise((resolve) => setTimeout(resolve, 5));
+    return run;
+  };
+  const cancelled = await begin();
+  await at.engine.cancel(cancelled, 'rita', 'a newer push');
+  assert.equal((await at.journal.state(cancelled)).reason, 'cancelled by rita: a newer push');
+  const stopped = await begin();
+  await at.engine[Symbol.asyncDispose]();
+  assert.equal((await at.journal.state(stopped)).finishedAt, undefined);
+});
+
 test('after a stop, an open run is reported as interrupted and a new one takes its place, at most twice', async () => {
   await using at = await setUp();
   const orphan = await at.journal.create(head({ stages: [stage('lint', [], 'a')] }));
