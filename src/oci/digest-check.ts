@@ -10,7 +10,7 @@ import { WaybillError } from '../kernel/error.ts';
 export function digestCheck(expected: { readonly digest: Digest; readonly size?: number }, what: string): Transform {
   const hash = createHash('sha256');
   let size = 0;
-  return new Transform({
+  const checked = new Transform({
     readableHighWaterMark: 1024 * 1024,
     writableHighWaterMark: 1024 * 1024,
     transform(chunk: Buffer, _encoding, callback) {
@@ -29,4 +29,8 @@ export function digestCheck(expected: { readonly digest: Digest; readonly size?:
       callback();
     },
   });
+  // It may fail before its reader begins (a small blob, a reader that opens a file first). The stream keeps the error for whoever reads;
+  // without a listener it would end the process instead.
+  checked.on('error', () => undefined);
+  return checked;
 }

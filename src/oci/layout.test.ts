@@ -59,3 +59,17 @@ async function* failing() {
   yield Buffer.from('ab');
   throw new Error('broke');
 }
+
+test('a blob that fails before its reader begins fails its reader, and not the process', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'waybill-layout-'));
+  try {
+    const layout = await createLayout(folder);
+    const { digest } = await layout.addBlob(Buffer.from('right'), 'text/plain');
+    await writeFile(layout.blobPath(digest), 'wrong');
+    const stream = await layout.openBlob(digest);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await assert.rejects(layout.addBlob(stream, 'text/plain'), /DIGEST_MISMATCH|is sha256:|digest/i);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
