@@ -5,6 +5,11 @@ import { WaybillError, messageOf } from '../kernel/error.ts';
 
 /** What people write on the command line and into the files that they name: parsed once, and told in words where it is wrong. */
 
+/** For an option that can be given again. */
+export function collect(value: string, before: readonly string[]): string[] {
+  return [...before, value];
+}
+
 /** @throws WaybillError INVALID_INPUT: also for `12x`, which parseInt would take for 12 */
 export function wholeNumber(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new WaybillError('INVALID_INPUT', `${JSON.stringify(text.slice(0, 100))} is no whole number`);

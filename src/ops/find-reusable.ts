@@ -2,6 +2,7 @@ import { testResultType } from '../evidence/statements/tests.ts';
 import type { RunId } from '../kernel/ids.ts';
 import type { PlannedStage } from '../plan/plan.ts';
 import type { RunCreated } from '../run/event.ts';
+import { stateOf } from '../run/machine.ts';
 import { findRuns } from '../run/queries.ts';
 import type { World } from './world.ts';
 
@@ -17,7 +18,7 @@ export async function findReusable(world: World, head: RunCreated, stage: Planne
     const events = await world.journal.events(run.id);
     const signed = events.some(({ event }) => event.type === 'paper-signed' && event.predicateType === testResultType);
     if (!signed) continue;
-    const state = await world.journal.state(run.id);
+    const state = stateOf(events);
     const same = state.head.plan.stages.find((each) => each.name === stage.name);
     const executed = state.stages.find((each) => each.name === stage.name);
     if (executed?.status === 'passed' && JSON.stringify(same?.jobs) === JSON.stringify(stage.jobs)) return run.id;

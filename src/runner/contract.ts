@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pack, type Pack } from 'tar-stream';
 import type { JobHandle, JobSpec, OutputLine, Runner, StepResult } from './port.ts';
 
+/** What every runner must hold, in one file above the usual size: it is one contract, read and run as a whole. */
 export type RunnerUnderTest = {
   /** Opens a runner with a state of its own. `maxLineBytes` must be 1024, `maxOutputBytes` 5 MiB. */
   open(): Promise<Runner & AsyncDisposable>;

@@ -1,11 +1,9 @@
 import type { Command } from 'commander';
 import { endpoints } from '../../api/endpoints.ts';
 import type { CliContext } from '../context.ts';
-import { readNamed, wholeNumber } from '../input.ts';
+import { collect, readNamed, wholeNumber } from '../input.ts';
 import { show } from '../output.ts';
 import { plain } from '../terminal.ts';
-
-const collect = (value: string, before: string[]): string[] => [...before, value];
 
 /** `waybill user | token | repo | environment`: add, list, remove. */
 export function adminCommands(program: Command, context: CliContext): void {

@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import type { AdmitOptions, WebhookCommandOptions } from '../admit.ts';
 import type { CliContext } from '../context.ts';
+import { collect } from '../input.ts';
 
 /** `waybill admit -f FILE`, `waybill admission webhook`. */
 export function admissionCommands(program: Command, context: CliContext): void {
@@ -21,12 +22,7 @@ export function admissionCommands(program: Command, context: CliContext): void {
     .description('Print the ValidatingWebhookConfiguration (and, for clusters from 1.30, the ValidatingAdmissionPolicy) to apply')
     .requiredOption('--url <url>', 'where the API server reaches the gate: https://HOST:PORT')
     .option('--folder <folder>', 'the gate’s folder with its certificates', path.join(context.data, 'admission'))
-    .option(
-      '--name <name>',
-      'name or address in the certificate; can be given again',
-      (value: string, before: string[]) => [...before, value],
-      [],
-    )
+    .option('--name <name>', 'name or address in the certificate; can be given again', collect, [])
     .option('--cluster-version <version>', 'version of the cluster, as MAJOR.MINOR', '1.30')
     .option('--policy <file>', 'policies in a file instead of the server’s')
     .action(async (options: WebhookCommandOptions) => (await import('../admit.ts')).printWebhook(context, options));

@@ -3,12 +3,10 @@ import { z } from 'zod';
 import { endpoints, streams } from '../../api/endpoints.ts';
 import { WaybillError } from '../../kernel/error.ts';
 import type { CliContext } from '../context.ts';
-import { parseNamed, readNamed, streamNamed } from '../input.ts';
+import { collect, parseNamed, readNamed, streamNamed } from '../input.ts';
 import { serverKeys, show } from '../output.ts';
 
 const keysFile = z.object({ papers: z.unknown(), ledger: z.string() });
-const collect = (value: string, before: string[]): string[] => [...before, value];
-
 /** `waybill verify | images | keys | policy | ledger export | ledger verify | ledger checkpoint`. */
 export function evidenceCommands(program: Command, context: CliContext): void {
   const keysFrom = async (file: string | undefined): Promise<{ papers: unknown; ledger: string }> => {

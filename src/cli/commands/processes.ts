@@ -2,10 +2,8 @@ import { hostname } from 'node:os';
 import path from 'node:path';
 import type { Command } from 'commander';
 import type { CliContext } from '../context.ts';
-import { portNumber } from '../input.ts';
+import { collect, portNumber } from '../input.ts';
 import { show } from '../output.ts';
-
-const collect = (value: string, before: string[]): string[] => [...before, value];
 
 /** `waybill init | server | signer | admission serve | backup | restore`: what runs where the data is. */
 export function processCommands(program: Command, context: CliContext): void {
