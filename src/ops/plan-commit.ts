@@ -4,6 +4,7 @@ import type { Event } from '../plan/event.ts';
 import { planFor } from '../plan/make-plan.ts';
 import { parsePipeline } from '../plan/parse.ts';
 import type { Plan } from '../plan/plan.ts';
+import type { Pipeline } from '../plan/schema.ts';
 import { problemsText } from '../plan/problem-text.ts';
 import type { World } from './world.ts';
 
@@ -12,8 +13,16 @@ const largestFile = 1024 * 1024;
 
 export type Planned = { readonly ok: true; readonly plan: Plan } | { readonly ok: false; readonly why: string };
 
+export type ReadPipeline = { readonly ok: true; readonly pipeline: Pipeline } | { readonly ok: false; readonly why: string };
+
 /** Reads the pipeline file of a commit and makes the plan for an event; what is wrong comes back as text for people. */
 export async function planCommit(world: Pick<World, 'source'>, repository: RepositoryName, commit: GitOid, event: Event): Promise<Planned> {
+  const read = await readPipeline(world, repository, commit);
+  return read.ok ? { ok: true, plan: planFor(read.pipeline, event) } : read;
+}
+
+/** The pipeline file of a commit, for whoever makes several plans of it. */
+export async function readPipeline(world: Pick<World, 'source'>, repository: RepositoryName, commit: GitOid): Promise<ReadPipeline> {
   const bytes = await world.source.readFile(repository, commit, pipelineFile, { maxBytes: largestFile });
   if (!bytes)
     return {
@@ -23,5 +32,5 @@ export async function planCommit(world: Pick<World, 'source'>, repository: Repos
   const text = bytes.toString('utf8');
   const parsed = parsePipeline(text, pipelineFile);
   if (!parsed.ok) return { ok: false, why: problemsText(parsed.problems, text) };
-  return { ok: true, plan: planFor(parsed.pipeline, event) };
+  return { ok: true, pipeline: parsed.pipeline };
 }

@@ -1,8 +1,10 @@
 import { WaybillError } from '../kernel/error.ts';
+import { planFor } from '../plan/make-plan.ts';
+import type { Pipeline } from '../plan/schema.ts';
 import { findRuns } from '../run/queries.ts';
 import type { Change, ChangeVersion } from '../source/port.ts';
 import { oneLine } from '../source/review-rules.ts';
-import { planCommit } from './plan-commit.ts';
+import { readPipeline } from './plan-commit.ts';
 import type { World } from './world.ts';
 
 /** A version of a change has arrived: its run starts, the run of the older version ends. Returns what the pusher reads in the terminal. */
@@ -16,9 +18,10 @@ export async function propose(world: World, change: Change, version: ChangeVersi
         if (!(error instanceof WaybillError && error.code === 'CONFLICT')) throw error;
       });
   }
-  const warnings = await foresee(world, change, version);
-  const planned = await planCommit(world, change.repository, version.head, 'change');
-  if (!planned.ok) return { message: `${planned.why}\nChange ${change.id} cannot be merged before its pipeline file can be read.` };
+  const read = await readPipeline(world, change.repository, version.head);
+  if (!read.ok) return { message: `${read.why}\nChange ${change.id} cannot be merged before its pipeline file can be read.` };
+  const plan = planFor(read.pipeline, 'change');
+  const warnings = await foresee(world, version, read.pipeline);
   const run = await world.engine().submit({
     type: 'run-created',
     repository: change.repository,
@@ -27,8 +30,8 @@ export async function propose(world: World, change: Change, version: ChangeVersi
     tree: version.tree,
     reviewed: false,
     change: { id: change.id, version: version.version },
-    plan: planned.plan,
-    notes: planned.plan.stages.length === 0 ? ['No stage is on `change`: nothing was tested before the review.'] : [],
+    plan,
+    notes: plan.stages.length === 0 ? ['No stage is on `change`: nothing was tested before the review.'] : [],
     requestedBy: version.pusher,
   });
   return {
@@ -37,14 +40,13 @@ export async function propose(world: World, change: Change, version: ChangeVersi
 }
 
 /** What will stand in the way later, said now: while it is cheap to mend. */
-async function foresee(world: World, change: Change, version: ChangeVersion): Promise<string[]> {
+async function foresee(world: World, version: ChangeVersion, pipeline: Pipeline): Promise<string[]> {
   const strangers = version.hands.flatMap((hand) => (hand.role === 'committer' && hand.person === undefined ? [hand.email] : []));
   const warnings = [...new Set(strangers)].map(
     (email) =>
       `Warning: the committer's address ${oneLine(email)} belongs to no known person, so the change cannot be merged. Set user.email and make the commit again, or ask an administrator: waybill user change NAME --email ADDRESS`,
   );
-  const merged = await planCommit(world, change.repository, version.head, 'merge');
-  for (const { environment } of merged.ok ? merged.plan.deploys : []) {
+  for (const { environment } of planFor(pipeline, 'merge').deploys) {
     if (await world.environments.get(environment)) continue;
     warnings.push(
       `Warning: there is no environment ${environment}, so the deploy after the merge would fail. waybill environment list shows what there is.`,
