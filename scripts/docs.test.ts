@@ -95,6 +95,7 @@ const program = commandLine({
     backup: unused,
     restore: unused,
     runLocal: unused,
+    registryServe: unused,
   },
 } satisfies CliContext);
 

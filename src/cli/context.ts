@@ -39,6 +39,7 @@ export type Processes = {
   server(options: { data: string; signal: AbortSignal; onReady(url: string): void }): Promise<void>;
   signer(options: { data: string; untilStdinEnds: boolean; signal: AbortSignal; onReady(socket: string): void }): Promise<void>;
   admission(options: AdmissionOptions & { signal: AbortSignal; onReady(url: string): void }): Promise<void>;
+  registryServe(options: { data: string; host: string; port: number; signal: AbortSignal; onReady(url: string): void }): Promise<void>;
   backup(options: { data: string; to: string; signal: AbortSignal }): Promise<{ bytes: number; files: number }>;
   restore(options: { data: string; from: string; signal: AbortSignal }): Promise<{ files: number }>;
   /** Runs stages of a checkout without a server. */

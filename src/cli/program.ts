@@ -7,6 +7,7 @@ import { evidenceCommands } from './commands/evidence.ts';
 import { lintCommands } from './commands/lint.ts';
 import { loginCommands } from './commands/login.ts';
 import { processCommands } from './commands/processes.ts';
+import { registryCommands } from './commands/registry.ts';
 import { runCommand } from './commands/run.ts';
 import { runsCommands } from './commands/runs.ts';
 import { traceCommands } from './commands/trace.ts';
@@ -31,6 +32,7 @@ export function commandLine(context: CliContext): Command {
   runsCommands(program, context);
   evidenceCommands(program, context);
   admissionCommands(program, context);
+  registryCommands(program, context);
   traceCommands(program, context);
   acceptJsonAnywhere(program);
   return program;

@@ -51,6 +51,7 @@ const context: CliContext = {
     server: async (options) => (await import('./server.ts')).server({ ...options, environment }),
     signer: async (options) => (await import('./signer.ts')).signer(options),
     admission: async (options) => (await import('./admission.ts')).admission(options),
+    registryServe: async (options) => (await import('./registry-serve.ts')).registryServe(options),
     backup: async (options) => (await import('./backup.ts')).backup(options),
     restore: async (options) => (await import('./backup.ts')).restore(options),
     runLocal: async (options) => (await import('./run-local.ts')).runLocal({ ...options, environment }),

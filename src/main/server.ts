@@ -9,7 +9,7 @@ import { openReleases } from '../deploy/releases.ts';
 import { createHttp } from '../http/app.ts';
 import { openIdentity } from '../identity/identity.ts';
 import { systemClock } from '../kernel/clock.ts';
-import { WaybillError, messageOf } from '../kernel/error.ts';
+import { messageOf } from '../kernel/error.ts';
 import { attestations } from '../ledger/attestations.ts';
 import { openLedger } from '../ledger/ledger.ts';
 import { propose } from '../ops/propose.ts';
@@ -28,6 +28,7 @@ import { openSecrets } from '../secrets/secrets.ts';
 import { openLocalSource, type LocalSource } from '../source/local/local-source.ts';
 import { openStore } from '../store/store.ts';
 import { serveControl } from './control.ts';
+import { listen } from './listen.ts';
 import { processLogger } from './logger.ts';
 import { startSigner } from './managed-signer.ts';
 import { connectSigner } from '../evidence/signer/client.ts';
@@ -181,17 +182,7 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
   const http = createServer(registryServerOptions);
   const app = await createHttp(world);
   http.on('request', (request, response) => app.handle(request, response));
-  await new Promise<void>((resolve, reject) => {
-    http.once('error', (cause: NodeJS.ErrnoException) => reject(cannotListen(config.server, cause)));
-    http.listen(config.server.port, config.server.host, resolve);
-  });
-  stack.defer(
-    () =>
-      new Promise<void>((resolve) => {
-        http.close(() => resolve());
-        http.closeAllConnections();
-      }),
-  );
+  stack.use(await listen(http, config.server, 'End what has the port, or set another in waybill.json: server.port.'));
   // Pushes of an image go through our own address: recovery comes after listening.
   await recoverRuns(world);
   // A signer that refuses (a clock that was wrong once, a damaged state file) must not keep everything else down: known entries still hold.
@@ -205,11 +196,4 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
   options.onReady(url);
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
   logger.info({}, 'stopping');
-}
-
-function cannotListen({ host, port }: { host: string; port: number }, cause: NodeJS.ErrnoException): WaybillError {
-  return new WaybillError('CONFLICT', `the server cannot listen on ${host}:${port}: ${cause.message}`, {
-    cause,
-    fix: 'End what has the port, or set another in waybill.json: server.port.',
-  });
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { digestOf, isDigest, type Digest } from '../kernel/digest.ts';
 import { WaybillError, messageOf } from '../kernel/error.ts';
+import { contentDigestOf, isContentDigest, type ContentDigest, type DigestAlgorithm } from './content-digest.ts';
 import { dockerIndex, dockerManifest, isImageMediaType, isIndexMediaType, ociIndex, ociManifest } from './media-types.ts';
 
 /** Largest manifest that is read or taken, in bytes (distribution-spec: at least 4 MiB should be accepted). */
@@ -10,52 +11,67 @@ const mediaTypeSchema = z
   .string()
   .max(255)
   .regex(/^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$/, 'is not a media type');
-const digestSchema = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'is not sha256: and 64 hex digits');
 const annotationsSchema = z.record(z.string(), z.string());
-
-/** image-spec descriptor.md. `size` in bytes. */
-export const descriptorSchema = z.object({
-  mediaType: mediaTypeSchema,
-  digest: digestSchema,
-  size: z.int().min(0),
-  artifactType: mediaTypeSchema.exactOptional(),
-  annotations: annotationsSchema.exactOptional(),
-  platform: z
-    .object({ architecture: z.string(), os: z.string(), variant: z.string().exactOptional(), 'os.version': z.string().exactOptional() })
-    .exactOptional(),
-  urls: z.array(z.string()).exactOptional(),
-  data: z.string().exactOptional(),
-});
-export type Descriptor = z.infer<typeof descriptorSchema>;
-
-/** image-spec manifest.md; Docker's manifest v2 schema 2 is the same without subject and artifactType. */
-const imageManifestSchema = z.object({
-  schemaVersion: z.literal(2),
-  mediaType: z.enum([ociManifest, dockerManifest]).exactOptional(),
-  artifactType: mediaTypeSchema.exactOptional(),
-  config: descriptorSchema,
-  layers: z.array(descriptorSchema).max(5_000),
-  subject: descriptorSchema.exactOptional(),
-  annotations: annotationsSchema.exactOptional(),
-});
-export type ImageManifest = z.infer<typeof imageManifestSchema>;
-
-/** image-spec image-index.md; Docker's manifest list is the same. */
-const imageIndexSchema = z.object({
-  schemaVersion: z.literal(2),
-  mediaType: z.enum([ociIndex, dockerIndex]).exactOptional(),
-  artifactType: mediaTypeSchema.exactOptional(),
-  manifests: z.array(descriptorSchema).max(5_000),
-  subject: descriptorSchema.exactOptional(),
-  annotations: annotationsSchema.exactOptional(),
-});
-export type ImageIndex = z.infer<typeof imageIndexSchema>;
-
-/** A parsed manifest with the bytes' own digest, so that it cannot be taken for another one. */
-export type Manifest = { readonly mediaType: string; readonly digest: Digest; readonly size: number } & (
-  | { readonly kind: 'image'; readonly image: ImageManifest }
-  | { readonly kind: 'index'; readonly index: ImageIndex }
+const sha256 = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'is not sha256: and 64 hex digits');
+const registered = z.custom<ContentDigest>(
+  (value) => typeof value === 'string' && isContentDigest(value),
+  'is neither sha256: and 64 nor sha512: and 128 hex digits',
 );
+
+/** The documents of the image-spec, with the digests that are taken: sha256 for images of ours, all registered ones for the registry. */
+function schemasFor<D extends ContentDigest>(digest: z.ZodType<D>) {
+  /** image-spec descriptor.md. `size` in bytes. */
+  const descriptor = z.object({
+    mediaType: mediaTypeSchema,
+    digest,
+    size: z.int().min(0),
+    artifactType: mediaTypeSchema.exactOptional(),
+    annotations: annotationsSchema.exactOptional(),
+    platform: z
+      .object({ architecture: z.string(), os: z.string(), variant: z.string().exactOptional(), 'os.version': z.string().exactOptional() })
+      .exactOptional(),
+    urls: z.array(z.string()).exactOptional(),
+    data: z.string().exactOptional(),
+  });
+  /** image-spec manifest.md; Docker's manifest v2 schema 2 is the same without subject and artifactType. */
+  const image = z.object({
+    schemaVersion: z.literal(2),
+    mediaType: z.enum([ociManifest, dockerManifest]).exactOptional(),
+    artifactType: mediaTypeSchema.exactOptional(),
+    config: descriptor,
+    layers: z.array(descriptor).max(5_000),
+    subject: descriptor.exactOptional(),
+    annotations: annotationsSchema.exactOptional(),
+  });
+  /** image-spec image-index.md; Docker's manifest list is the same. */
+  const index = z.object({
+    schemaVersion: z.literal(2),
+    mediaType: z.enum([ociIndex, dockerIndex]).exactOptional(),
+    artifactType: mediaTypeSchema.exactOptional(),
+    manifests: z.array(descriptor).max(5_000),
+    subject: descriptor.exactOptional(),
+    annotations: annotationsSchema.exactOptional(),
+  });
+  return { descriptor, image, index };
+}
+type Schemas<D extends ContentDigest> = ReturnType<typeof schemasFor<D>>;
+const ours = schemasFor<Digest>(sha256);
+const anyones = schemasFor<ContentDigest>(registered);
+
+export const descriptorSchema = ours.descriptor;
+export type Descriptor = z.infer<Schemas<Digest>['descriptor']>;
+export type ImageManifest = z.infer<Schemas<Digest>['image']>;
+export type ImageIndex = z.infer<Schemas<Digest>['index']>;
+export type WireDescriptor = z.infer<Schemas<ContentDigest>['descriptor']>;
+
+type ManifestOf<D extends ContentDigest> = { readonly mediaType: string; readonly digest: D; readonly size: number } & (
+  | { readonly kind: 'image'; readonly image: z.infer<Schemas<D>['image']> }
+  | { readonly kind: 'index'; readonly index: z.infer<Schemas<D>['index']> }
+);
+/** A parsed manifest with the bytes' own digest, so that it cannot be taken for another one. */
+export type Manifest = ManifestOf<Digest>;
+/** A manifest of anybody's, as a registry keeps it: with every registered digest algorithm. */
+export type WireManifest = ManifestOf<ContentDigest>;
 
 /**
  * Reads a manifest. Its kind comes from the declared media type (argument, then the `mediaType` field) and must agree with the
@@ -63,6 +79,20 @@ export type Manifest = { readonly mediaType: string; readonly digest: Digest; re
  * @throws WaybillError INVALID_INPUT, LIMIT_EXCEEDED
  */
 export function parseManifest(bytes: Uint8Array, declaredType?: string): Manifest {
+  return parse(bytes, declaredType, ours, digestOf);
+}
+
+/** The same for a registry: any registered digest is taken, and the manifest's own is of `algorithm`. */
+export function parseWireManifest(bytes: Uint8Array, declaredType: string | undefined, algorithm: DigestAlgorithm): WireManifest {
+  return parse(bytes, declaredType, anyones, (content) => contentDigestOf(content, algorithm));
+}
+
+function parse<D extends ContentDigest>(
+  bytes: Uint8Array,
+  declaredType: string | undefined,
+  schemas: Schemas<D>,
+  digest: (content: Uint8Array) => D,
+): ManifestOf<D> {
   if (bytes.byteLength > maxManifestBytes)
     throw new WaybillError('LIMIT_EXCEEDED', `The manifest has ${bytes.byteLength} bytes; at most ${maxManifestBytes} are read`);
   const value = parseJson(bytes);
@@ -71,27 +101,29 @@ export function parseManifest(bytes: Uint8Array, declaredType?: string): Manifes
   const mediaType = declaredType ?? inner ?? ('manifests' in value ? ociIndex : ociManifest);
   if (inner !== undefined && inner !== mediaType)
     throw invalid(`its mediaType is ${JSON.stringify(inner)}, it was declared as ${JSON.stringify(mediaType)}`);
-  const identity = { mediaType, digest: digestOf(bytes), size: bytes.byteLength };
-  if (isImageMediaType(mediaType)) return { ...identity, kind: 'image', image: check(imageManifestSchema, value) };
-  if (isIndexMediaType(mediaType)) return { ...identity, kind: 'index', index: check(imageIndexSchema, value) };
+  const identity = { mediaType, digest: digest(bytes), size: bytes.byteLength };
+  if (isImageMediaType(mediaType)) return { ...identity, kind: 'image', image: check(schemas.image, value) };
+  if (isIndexMediaType(mediaType)) return { ...identity, kind: 'index', index: check(schemas.index, value) };
   throw invalid(`the media type ${JSON.stringify(mediaType.slice(0, 200))} is not one of an OCI or Docker v2 manifest or index`);
 }
 
 /** What a manifest names: config and layers of an image, members of an index; without the subject. */
-export function childrenOf(manifest: Manifest): readonly Descriptor[] {
+export function childrenOf(manifest: Manifest): readonly Descriptor[];
+export function childrenOf(manifest: WireManifest): readonly WireDescriptor[];
+export function childrenOf(manifest: WireManifest): readonly WireDescriptor[] {
   return manifest.kind === 'image' ? [manifest.image.config, ...manifest.image.layers] : manifest.index.manifests;
 }
 
-export function subjectOf(manifest: Manifest): Descriptor | undefined {
+export function subjectOf(manifest: WireManifest): WireDescriptor | undefined {
   return manifest.kind === 'image' ? manifest.image.subject : manifest.index.subject;
 }
 
 /** distribution-spec "Listing Referrers": artifactType, else the config's media type for an image manifest. */
-export function artifactTypeOf(manifest: Manifest): string | undefined {
+export function artifactTypeOf(manifest: WireManifest): string | undefined {
   return manifest.kind === 'image' ? (manifest.image.artifactType ?? manifest.image.config.mediaType) : manifest.index.artifactType;
 }
 
-export function annotationsOf(manifest: Manifest): Readonly<Record<string, string>> | undefined {
+export function annotationsOf(manifest: WireManifest): Readonly<Record<string, string>> | undefined {
   return manifest.kind === 'image' ? manifest.image.annotations : manifest.index.annotations;
 }
 

@@ -92,6 +92,23 @@ export function createAuthority(parts: {
   };
 }
 
+/** Asks nobody for anything. */
+export function openAuthority(): Authority {
+  const anybody: Access = {
+    kind: 'person',
+    holder: 'anybody',
+    mayPull: 'everything',
+    pull: 'everything',
+    expiresAt: Number.POSITIVE_INFINITY,
+  };
+  return {
+    identify: async () => anybody,
+    identifyBasic: async () => anybody,
+    demand() {},
+    demandAnybody() {},
+  };
+}
+
 /** RFC 7617; undefined when the header is of another scheme or malformed. */
 export function parseBasic(header: string): { username: string; password: Secret } | undefined {
   const encoded = /^basic +([A-Za-z0-9+/=]{1,8192})$/i.exec(header)?.[1];

@@ -1,48 +1,47 @@
 import type { Clock } from '../kernel/clock.ts';
-import type { Digest } from '../kernel/digest.ts';
-import { annotationsOf, artifactTypeOf, childrenOf, subjectOf, type Descriptor, type Manifest } from '../oci/manifest.ts';
+import type { ContentDigest } from '../oci/content-digest.ts';
+import type { WireDescriptor, WireManifest } from '../oci/manifest.ts';
 import type { Store } from '../store/store.ts';
 import { Memo } from './memo.ts';
-import { ProtocolError } from './protocol-error.ts';
+import { indexTag, putManifest } from './put-manifest.ts';
 import type { RegistryTables } from './tables.ts';
 
-export type StoredManifest = { readonly digest: Digest; readonly mediaType: string; readonly bytes: Buffer };
+export type StoredManifest = { readonly digest: ContentDigest; readonly mediaType: string; readonly bytes: Buffer };
 
 /** What each repository holds. Positive answers about content are remembered: a digest never means anything else. */
 export type Catalog = {
-  blobSize(repository: string, digest: Digest): Promise<number | undefined>;
-  addBlob(repository: string, digest: Digest, size: number): Promise<void>;
-  manifest(repository: string, digest: Digest): Promise<StoredManifest | undefined>;
-  tag(repository: string, tag: string): Promise<Digest | undefined>;
-  /**
-   * Keeps a manifest whose children are all there, and the tag with it, in one transaction.
-   * @throws ProtocolError MANIFEST_BLOB_UNKNOWN, MANIFEST_INVALID, TAG_INVALID (409) when the tag is another digest's
-   */
-  putManifest(repository: string, manifest: Manifest, bytes: Buffer, tag: string | undefined): Promise<void>;
+  blobSize(repository: string, digest: ContentDigest): Promise<number | undefined>;
+  addBlob(repository: string, digest: ContentDigest, size: number): Promise<void>;
+  manifest(repository: string, digest: ContentDigest): Promise<StoredManifest | undefined>;
+  tag(repository: string, tag: string): Promise<ContentDigest | undefined>;
+  /** Some repository of these that has the blob, with its size: for a mount that names none. */
+  findBlob(repositories: ReadonlySet<string> | 'everything', digest: ContentDigest): Promise<number | undefined>;
+  /** See put-manifest.ts. */
+  putManifest(repository: string, manifest: WireManifest, bytes: Buffer, tags: readonly string[]): Promise<void>;
   /** Tags in lexical order after `last`; at most `limit`. */
   tags(repository: string, last: string | undefined, limit: number): Promise<string[]>;
   exists(repository: string): Promise<boolean>;
   /** Descriptors of manifests with that subject, in the order of their digests after `last`; at most `limit`. */
-  referrers(repository: string, subject: Digest, query: { artifactType?: string; last?: string; limit: number }): Promise<Descriptor[]>;
+  referrers(
+    repository: string,
+    subject: ContentDigest,
+    query: { artifactType?: string; last?: string; limit: number },
+  ): Promise<WireDescriptor[]>;
   /** False when there was none. Its tags go with it. */
-  deleteManifest(repository: string, digest: Digest): Promise<boolean>;
+  deleteManifest(repository: string, digest: ContentDigest): Promise<boolean>;
   deleteTag(repository: string, tag: string): Promise<boolean>;
+  /** Takes the blob from the repository; its file stays until it is collected. False when it was not there. */
+  deleteBlob(repository: string, digest: ContentDigest): Promise<boolean>;
 };
-
-/**
- * Tags that are an index about one digest (referrers fallback, cosign's `.sig` and `.att`): they grow as papers are added, and so are
- * never immutable. They name no image that anything runs.
- */
-const indexTag = /^sha256-[0-9a-f]{64}(?:\.(?:sig|att|sbom))?$/;
 
 export function openCatalog(store: Store, clock: Clock, options: { mutableTags: boolean; deletion: boolean }): Catalog {
   const db = store.as<RegistryTables>();
   const blobs = new Memo<number>(50_000);
   const manifests = new Memo<StoredManifest>(64 * 1024 * 1024);
-  const tags = new Memo<Digest>(options.mutableTags || options.deletion ? 0 : 50_000);
+  const tags = new Memo<ContentDigest>(options.mutableTags || options.deletion ? 0 : 50_000);
   const keyOf = (repository: string, name: string) => `${repository}@${name}`;
 
-  async function blobSize(repository: string, digest: Digest): Promise<number | undefined> {
+  async function blobSize(repository: string, digest: ContentDigest): Promise<number | undefined> {
     const known = blobs.get(keyOf(repository, digest));
     if (known !== undefined) return known;
     const row = await db
@@ -57,7 +56,7 @@ export function openCatalog(store: Store, clock: Clock, options: { mutableTags: 
     return size;
   }
 
-  async function manifest(repository: string, digest: Digest): Promise<StoredManifest | undefined> {
+  async function manifest(repository: string, digest: ContentDigest): Promise<StoredManifest | undefined> {
     const known = manifests.get(keyOf(repository, digest));
     if (known) return known;
     const row = await db
@@ -70,26 +69,6 @@ export function openCatalog(store: Store, clock: Clock, options: { mutableTags: 
     const found = { digest, mediaType: row.media_type, bytes: Buffer.from(row.content) };
     manifests.set(keyOf(repository, digest), found, found.bytes.length + 500);
     return found;
-  }
-
-  /** Every child must be in this very repository, with the size that the manifest says. */
-  async function checkChildren(repository: string, parent: Manifest): Promise<void> {
-    const missing: Digest[] = [];
-    for (const child of childrenOf(parent)) {
-      const size =
-        parent.kind === 'index' ? (await manifest(repository, child.digest))?.bytes.length : await blobSize(repository, child.digest);
-      if (size === undefined) missing.push(child.digest);
-      else if (size !== child.size)
-        throw new ProtocolError('MANIFEST_INVALID', `${child.digest} has ${size} bytes, the manifest says ${child.size}`);
-    }
-    if (missing.length > 0)
-      throw new ProtocolError(
-        'MANIFEST_BLOB_UNKNOWN',
-        `The manifest names content that this repository does not have: ${missing.slice(0, 5).join(', ')}`,
-        {
-          detail: { digests: missing.slice(0, 100) },
-        },
-      );
   }
 
   return {
@@ -112,54 +91,12 @@ export function openCatalog(store: Store, clock: Clock, options: { mutableTags: 
         .where('repository', '=', repository)
         .where('tag', '=', tag)
         .executeTakeFirst();
-      if (row && !indexTag.test(tag)) tags.set(keyOf(repository, tag), row.digest as Digest);
-      return row?.digest as Digest | undefined;
+      if (row && !indexTag.test(tag)) tags.set(keyOf(repository, tag), row.digest as ContentDigest);
+      return row?.digest as ContentDigest | undefined;
     },
-    async putManifest(repository, parsed, bytes, tag) {
-      await checkChildren(repository, parsed);
-      const now = clock.now().toISOString();
-      const annotations = annotationsOf(parsed);
-      await db.transaction().execute(async (trx) => {
-        await trx
-          .insertInto('registry_manifest')
-          .values({
-            repository,
-            digest: parsed.digest,
-            media_type: parsed.mediaType,
-            content: bytes.toString('utf8'),
-            size: bytes.length,
-            subject: subjectOf(parsed)?.digest ?? null,
-            artifact_type: artifactTypeOf(parsed) ?? null,
-            annotations: annotations ? JSON.stringify(annotations) : null,
-            added_at: now,
-          })
-          .onConflict((c) => c.columns(['repository', 'digest']).doNothing())
-          .execute();
-        if (tag === undefined) return;
-        await trx
-          .insertInto('registry_tag')
-          .values({ repository, tag, digest: parsed.digest, set_at: now })
-          .onConflict((c) => c.columns(['repository', 'tag']).doNothing())
-          .execute();
-        const { digest } = await trx
-          .selectFrom('registry_tag')
-          .select('digest')
-          .where('repository', '=', repository)
-          .where('tag', '=', tag)
-          .executeTakeFirstOrThrow();
-        if (digest === parsed.digest) return;
-        if (!options.mutableTags && !indexTag.test(tag))
-          throw new ProtocolError('TAG_INVALID', `The tag ${tag} is ${digest} and stays so: tags are immutable here. Use another tag`, {
-            status: 409,
-            detail: { tag, digest },
-          });
-        await trx
-          .updateTable('registry_tag')
-          .set({ digest: parsed.digest, set_at: now })
-          .where('repository', '=', repository)
-          .where('tag', '=', tag)
-          .execute();
-      });
+    async putManifest(repository, parsed, bytes, names) {
+      const { mutableTags } = options;
+      await putManifest(db, repository, parsed, bytes, { tags: names, mutableTags, now: clock.now().toISOString() });
     },
     async tags(repository, last, limit) {
       let query = db.selectFrom('registry_tag').select('tag').where('repository', '=', repository).orderBy('tag').limit(limit);
@@ -184,7 +121,7 @@ export function openCatalog(store: Store, clock: Clock, options: { mutableTags: 
       if (last !== undefined) query = query.where('digest', '>', last);
       return (await query.execute()).map((row) => ({
         mediaType: row.media_type,
-        digest: row.digest as Digest,
+        digest: row.digest as ContentDigest,
         size: row.size,
         ...(row.artifact_type === null ? {} : { artifactType: row.artifact_type }),
         ...(row.annotations === null ? {} : { annotations: JSON.parse(row.annotations) as Record<string, string> }),
@@ -209,6 +146,21 @@ export function openCatalog(store: Store, clock: Clock, options: { mutableTags: 
         .where('tag', '=', tag)
         .executeTakeFirst();
       return numDeletedRows > 0n;
+    },
+    async deleteBlob(repository, digest) {
+      blobs.delete(keyOf(repository, digest));
+      const { numDeletedRows } = await db
+        .deleteFrom('registry_blob')
+        .where('repository', '=', repository)
+        .where('digest', '=', digest)
+        .executeTakeFirst();
+      return numDeletedRows > 0n;
+    },
+    async findBlob(repositories, digest) {
+      let query = db.selectFrom('registry_blob').select('size').where('digest', '=', digest).limit(1);
+      if (repositories !== 'everything') query = query.where('repository', 'in', [...repositories]);
+      const row = await query.executeTakeFirst();
+      return row && Number(row.size);
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { KeyedLock } from '../kernel/keyed-lock.ts';
 import type { Logger } from '../kernel/logger.ts';
 import type { Access } from './access.ts';
 import type { Authority } from './authority.ts';
@@ -13,6 +14,8 @@ export type Parts = {
   readonly catalog: Catalog;
   readonly authority: Authority;
   readonly uploads: Uploads;
+  /** By digest: whoever gives a blob's file its name, or takes it away, holds it together with the rows. */
+  readonly locks: KeyedLock<string>;
   readonly limits: RegistryLimits;
   readonly deletion: boolean;
   readonly logger: Logger;

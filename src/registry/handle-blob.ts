@@ -1,5 +1,5 @@
 import { pipeline } from 'node:stream/promises';
-import type { Digest } from '../kernel/digest.ts';
+import type { ContentDigest } from '../oci/content-digest.ts';
 import type { Exchange, Parts } from './exchange.ts';
 import { ProtocolError } from './protocol-error.ts';
 import { parseRange } from './range.ts';
@@ -8,11 +8,12 @@ const mebibyte = 1024 * 1024;
 /** Up to this size a blob is read in one piece and sent with its header. */
 const smallBytes = 64 * 1024;
 
-/** GET and HEAD of a blob; distribution-spec "Pulling blobs", with one byte range. */
-export async function handleBlob(parts: Parts, exchange: Exchange, repository: string, digest: Digest): Promise<void> {
+/** GET, HEAD and DELETE of a blob; distribution-spec "Pulling blobs", with one byte range. */
+export async function handleBlob(parts: Parts, exchange: Exchange, repository: string, digest: ContentDigest): Promise<void> {
   const { response, method } = exchange;
+  if (method === 'DELETE') return await remove(parts, exchange, repository, digest);
   if (method !== 'GET' && method !== 'HEAD')
-    throw new ProtocolError('UNSUPPORTED', 'Blobs are read with GET and HEAD; they are not deleted by this version', {
+    throw new ProtocolError('UNSUPPORTED', 'A blob knows GET and HEAD, and DELETE where deletion is on', {
       headers: { allow: 'GET, HEAD' },
     });
   parts.authority.demand(exchange.access, 'pull', repository);
@@ -64,7 +65,16 @@ export async function handleBlob(parts: Parts, exchange: Exchange, repository: s
   await pipeline(stream, response, { signal: exchange.signal });
 }
 
-function damaged(parts: Parts, digest: Digest, expected: number, actual: number): ProtocolError {
+async function remove(parts: Parts, exchange: Exchange, repository: string, digest: ContentDigest): Promise<void> {
+  parts.authority.demand(exchange.access, 'push', repository);
+  if (!parts.deletion)
+    throw new ProtocolError('UNSUPPORTED', 'This registry deletes nothing on request', { headers: { allow: 'GET, HEAD' } });
+  if (!(await parts.catalog.deleteBlob(repository, digest)))
+    throw new ProtocolError('BLOB_UNKNOWN', 'This repository has no such blob', { detail: { digest } });
+  exchange.response.writeHead(202, { 'content-length': 0 }).end();
+}
+
+function damaged(parts: Parts, digest: ContentDigest, expected: number, actual: number): ProtocolError {
   parts.logger.error({ digest, expected, actual }, 'A blob on disk has another size than when it was pushed');
   return new ProtocolError('UNKNOWN', `The blob ${digest} is damaged on the disk of the registry`);
 }

@@ -1,4 +1,4 @@
-import type { Digest } from '../kernel/digest.ts';
+import type { ContentDigest } from '../oci/content-digest.ts';
 import { ociIndex } from '../oci/media-types.ts';
 import type { Exchange, Parts } from './exchange.ts';
 import { ProtocolError, sendJson } from './protocol-error.ts';
@@ -26,7 +26,7 @@ export async function listTags(parts: Parts, exchange: Exchange, repository: str
 }
 
 /** GET `/referrers/<digest>`: an image index, empty when nothing refers to the digest. */
-export async function listReferrers(parts: Parts, exchange: Exchange, repository: string, digest: Digest): Promise<void> {
+export async function listReferrers(parts: Parts, exchange: Exchange, repository: string, digest: ContentDigest): Promise<void> {
   onlyGet(exchange);
   parts.authority.demand(exchange.access, 'pull', repository);
   const artifactType = exchange.query.get('artifactType') ?? undefined;

@@ -1,10 +1,14 @@
-import type { Digest } from '../kernel/digest.ts';
+import { algorithmOf, type ContentDigest, type DigestAlgorithm } from '../oci/content-digest.ts';
 import { WaybillError } from '../kernel/error.ts';
-import { parseManifest, subjectOf, type Manifest } from '../oci/manifest.ts';
+import { parseWireManifest, subjectOf, type WireManifest } from '../oci/manifest.ts';
+import { isTag } from '../oci/reference.ts';
 import { readBody } from './body.ts';
 import type { Exchange, Parts } from './exchange.ts';
 import { ProtocolError } from './protocol-error.ts';
 import type { ManifestReference } from './route.ts';
+
+/** The specification asks for at least ten. */
+const maxTagsAtOnce = 100;
 
 /** GET, HEAD, PUT and DELETE of a manifest, by tag or by digest. */
 export async function handleManifest(parts: Parts, exchange: Exchange, repository: string, reference: ManifestReference): Promise<void> {
@@ -39,26 +43,39 @@ async function put(parts: Parts, exchange: Exchange, repository: string, referen
   parts.authority.demand(exchange.access, 'push', repository);
   const { request, response } = exchange;
   const bytes = await readBody(request, parts.limits.manifestBytes);
-  const manifest = parse(bytes, request.headers['content-type']?.split(';', 1)[0]?.trim());
+  const tags = tagsOf(exchange, reference);
+  const algorithm = 'digest' in reference ? algorithmOf(reference.digest) : 'sha256';
+  const manifest = parse(bytes, request.headers['content-type']?.split(';', 1)[0]?.trim(), algorithm);
   if ('digest' in reference && reference.digest !== manifest.digest)
     throw new ProtocolError('DIGEST_INVALID', `The content is ${manifest.digest}, not ${reference.digest}`, {
       detail: { digest: reference.digest },
     });
   // The token may have ended while the bytes came.
   parts.authority.demand(exchange.access, 'push', repository);
-  await parts.catalog.putManifest(repository, manifest, bytes, 'tag' in reference ? reference.tag : undefined);
-  const subject = subjectOf(manifest)?.digest;
-  response.writeHead(201, created(repository, manifest.digest, subject)).end();
+  await parts.catalog.putManifest(repository, manifest, bytes, tags);
+  const headers = created(repository, manifest.digest, subjectOf(manifest)?.digest);
+  response.writeHead(201, 'digest' in reference && tags.length > 0 ? { ...headers, 'oci-tag': tags.join(', ') } : headers).end();
 }
 
-function created(repository: string, digest: Digest, subject: Digest | undefined): Record<string, string | number> {
+/** The tag of the path, and with a digest in the path those of `?tag=`, which can come again (distribution-spec "Pushing Manifests"). */
+function tagsOf({ query }: Exchange, reference: ManifestReference): readonly string[] {
+  if ('tag' in reference) return [reference.tag];
+  const tags = [...new Set(query.getAll('tag'))];
+  if (tags.length > maxTagsAtOnce)
+    throw new ProtocolError('TAG_INVALID', `At most ${maxTagsAtOnce} tags are set with one manifest`, { status: 414 });
+  const wrong = tags.find((tag) => !isTag(tag));
+  if (wrong !== undefined) throw new ProtocolError('TAG_INVALID', 'This is not a tag', { detail: { tag: wrong.slice(0, 200) } });
+  return tags;
+}
+
+function created(repository: string, digest: ContentDigest, subject: ContentDigest | undefined): Record<string, string | number> {
   const headers = { location: `/v2/${repository}/manifests/${digest}`, 'docker-content-digest': digest, 'content-length': 0 };
   return subject === undefined ? headers : { ...headers, 'oci-subject': subject };
 }
 
-function parse(bytes: Buffer, contentType: string | undefined): Manifest {
+function parse(bytes: Buffer, contentType: string | undefined, algorithm: DigestAlgorithm): WireManifest {
   try {
-    return parseManifest(bytes, contentType);
+    return parseWireManifest(bytes, contentType, algorithm);
   } catch (error) {
     if (error instanceof WaybillError) throw new ProtocolError('MANIFEST_INVALID', error.detail, { cause: error });
     throw error;

@@ -1,5 +1,4 @@
-import type { Digest } from '../kernel/digest.ts';
-import { isDigest } from '../kernel/digest.ts';
+import { isContentDigest, type ContentDigest } from '../oci/content-digest.ts';
 import { isRepositoryPath } from '../oci/reference.ts';
 import { covers } from './access.ts';
 import type { Exchange, Parts } from './exchange.ts';
@@ -14,7 +13,7 @@ export async function startUpload(parts: Parts, exchange: Exchange, repository: 
   parts.authority.demand(exchange.access, 'push', repository);
   const { query } = exchange;
   const mount = query.get('mount');
-  if (mount !== null && (await mountBlob(parts, exchange, repository, mount, query.get('from') ?? repository))) return;
+  if (mount !== null && (await mountBlob(parts, exchange, repository, mount, query.get('from')))) return;
   const digest = query.get('digest');
   const expected = digest === null ? undefined : wireDigest(digest);
   const upload = await parts.uploads.start(repository);
@@ -50,12 +49,19 @@ export async function continueUpload(parts: Parts, exchange: Exchange, repositor
   }
 }
 
-/** True when it was done and answered. A blob of a repository that the token may not pull is as good as absent: nothing is told. */
-async function mountBlob(parts: Parts, exchange: Exchange, repository: string, mount: string, from: string): Promise<boolean> {
-  if (!isDigest(mount) || !isRepositoryPath(from) || !exchange.access || !covers(exchange.access.pull, from)) return false;
-  const size = await parts.catalog.blobSize(from, mount);
-  if (size === undefined || (await parts.blobs.size(mount)) !== size) return false;
-  await parts.catalog.addBlob(repository, mount, size);
+/**
+ * True when it was done and answered. Without `from`, any repository that the token may pull (distribution-spec "Mounting a blob from
+ * another repository"). A blob of a repository that it may not pull is as good as absent: nothing is told.
+ */
+async function mountBlob(parts: Parts, exchange: Exchange, repository: string, mount: string, from: string | null): Promise<boolean> {
+  const { catalog, blobs, locks } = parts;
+  const pull = exchange.access?.pull;
+  if (!isContentDigest(mount) || pull === undefined) return false;
+  if (from !== null && (!isRepositoryPath(from) || !covers(pull, from))) return false;
+  using _lock = await locks.take(mount);
+  const size = await (from === null ? catalog.findBlob(pull, mount) : catalog.blobSize(from, mount));
+  if (size === undefined || (await blobs.size(mount)) !== size) return false;
+  await catalog.addBlob(repository, mount, size);
   sendCreated(exchange, repository, mount);
   return true;
 }
@@ -67,7 +73,7 @@ async function patch(parts: Parts, exchange: Exchange, upload: Upload): Promise<
 }
 
 /** Takes the last (or only) bytes, checks the digest, and makes the blob one of the repository's. */
-async function complete(parts: Parts, exchange: Exchange, upload: Upload, expected: Digest): Promise<void> {
+async function complete(parts: Parts, exchange: Exchange, upload: Upload, expected: ContentDigest): Promise<void> {
   using _held = upload.hold();
   try {
     await receive(parts, exchange, upload);
@@ -80,11 +86,14 @@ async function complete(parts: Parts, exchange: Exchange, upload: Upload, expect
   try {
     // The token may have ended, or have been taken back, while the bytes came.
     parts.authority.demand(exchange.access, 'push', upload.repository);
-    await upload.finish(parts.blobs, expected);
+    const file = await upload.seal(expected);
+    // Name and row together: a collection between them would take the file away.
+    using _lock = await parts.locks.take(expected);
+    await parts.blobs.adopt(file, expected);
+    await parts.catalog.addBlob(upload.repository, expected, upload.offset);
   } finally {
     await upload.discard();
   }
-  await parts.catalog.addBlob(upload.repository, expected, upload.offset);
   sendCreated(exchange, upload.repository, expected);
 }
 
@@ -128,7 +137,7 @@ function sendProgress(exchange: Exchange, upload: Upload, status: 202 | 204): vo
   exchange.response.writeHead(status, status === 202 ? { ...headers, 'content-length': 0 } : headers).end();
 }
 
-function sendCreated(exchange: Exchange, repository: string, digest: Digest): void {
+function sendCreated(exchange: Exchange, repository: string, digest: ContentDigest): void {
   const headers = { location: `/v2/${repository}/blobs/${digest}`, 'docker-content-digest': digest, 'content-length': 0 };
   exchange.response.writeHead(201, headers).end();
 }

@@ -3,7 +3,7 @@ export type ByteRange = { readonly start: number; readonly end: number };
 
 /**
  * RFC 9110 section 14.2 with one range. A header of another form, or with several ranges, is ignored as the RFC allows: undefined.
- * `unsatisfiable` asks for the answer 416.
+ * `unsatisfiable` asks for the answer 416; also for a range that ends before it starts, which the RFC leaves open and OCI's own suite refuses.
  */
 export function parseRange(header: string | undefined, size: number): ByteRange | 'unsatisfiable' | undefined {
   const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header ?? '');
@@ -14,8 +14,7 @@ export function parseRange(header: string | undefined, size: number): ByteRange 
     return length === 0 ? 'unsatisfiable' : { start: size - length, end: size - 1 };
   }
   const start = Number(first);
-  if (last !== '' && Number(last) < start) return undefined;
-  if (start >= size) return 'unsatisfiable';
+  if (start >= size || (last !== '' && Number(last) < start)) return 'unsatisfiable';
   return { start, end: last === '' ? size - 1 : Math.min(Number(last), size - 1) };
 }
 

@@ -161,14 +161,14 @@ test('blobs: the three ways to push, and reading them back', async () => {
     ['bytes=100000-', 206, 100_000, 300_000],
     ['bytes=-5', 206, 299_995, 300_000],
     ['bytes=299999-400000', 206, 299_999, 300_000],
-    ['bytes=5-1', 200, 0, 300_000],
     ['bytes=0-1,4-5', 200, 0, 300_000],
   ] as const) {
     const part = await push.call(`/v2/shop/shop/blobs/${digest}`, { headers: { range } });
     assert.equal(part.status, status, range);
     assert.ok(Buffer.from(await part.arrayBuffer()).equals(content.subarray(from, to)), range);
   }
-  assert.equal((await push.call(`/v2/shop/shop/blobs/${digest}`, { headers: { range: 'bytes=300000-' } })).status, 416);
+  for (const range of ['bytes=300000-', 'bytes=5-1'])
+    assert.equal((await push.call(`/v2/shop/shop/blobs/${digest}`, { headers: { range } })).status, 416, range);
   assert.equal((await push.call(`/v2/shop/shop/blobs/${digest}`, { method: 'DELETE' })).status, 405);
 
   const cancelled = (await push.call('/v2/shop/shop/blobs/uploads/', { method: 'POST' })).headers.get('location') ?? '';

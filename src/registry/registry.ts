@@ -2,12 +2,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../kernel/clock.ts';
 import { WaybillError, messageOf } from '../kernel/error.ts';
 import { isName } from '../kernel/ids.ts';
+import { KeyedLock } from '../kernel/keyed-lock.ts';
 import type { Logger } from '../kernel/logger.ts';
 import { Secret } from '../kernel/secret.ts';
 import { isRepositoryPath } from '../oci/reference.ts';
 import type { Store } from '../store/store.ts';
 import { BearerTokens, type Access } from './access.ts';
-import { createAuthority, type Authenticate, type Refusal } from './authority.ts';
+import { createAuthority, openAuthority, type Authenticate, type Refusal } from './authority.ts';
 import { openBlobStore } from './blob-store.ts';
 import { openCatalog } from './catalog.ts';
 import { createHandler } from './handler.ts';
@@ -66,6 +67,8 @@ export type RegistryOptions = {
   readonly authenticate: Authenticate;
   readonly onGrant: (grant: Grant) => Promise<void>;
   readonly onRefusal?: (refusal: Refusal) => void;
+  /** Everybody may do everything: for a registry on loopback alone (`waybill registry serve --open`). */
+  readonly open?: boolean;
   readonly mutableTags?: boolean;
   readonly deletion?: boolean;
   readonly limits?: Partial<RegistryLimits>;
@@ -89,9 +92,9 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     options.onRefusal?.(refusal);
   };
   const { authenticate, realm, service } = options;
-  const authority = createAuthority({ bearers, pulls, authenticate, clock, realm, service, onRefusal });
+  const authority = options.open ? openAuthority() : createAuthority({ bearers, pulls, authenticate, clock, realm, service, onRefusal });
   const handle = createHandler({
-    parts: { blobs, catalog, authority, uploads, limits, deletion, logger },
+    parts: { blobs, catalog, authority, uploads, locks: new KeyedLock(), limits, deletion, logger },
     token: createTokenEndpoint({ authority, bearers, clock, onRefusal }),
   });
   const sweeping = setInterval(

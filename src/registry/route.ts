@@ -1,18 +1,18 @@
-import { isDigest, type Digest } from '../kernel/digest.ts';
+import { isContentDigest, type ContentDigest } from '../oci/content-digest.ts';
 import { isRepositoryPath, isTag } from '../oci/reference.ts';
 import { ProtocolError } from './protocol-error.ts';
 
-/** What a URL under `/v2/` names. Every text in it is checked: nothing of a request reaches a path on disk but a Digest's hex. */
+/** What a URL under `/v2/` names. Every text in it is checked: nothing of a request reaches a path on disk but a ContentDigest's hex. */
 export type Route =
   | { readonly kind: 'base' }
   | { readonly kind: 'uploads'; readonly repository: string }
   | { readonly kind: 'upload'; readonly repository: string; readonly id: string }
-  | { readonly kind: 'blob'; readonly repository: string; readonly digest: Digest }
+  | { readonly kind: 'blob'; readonly repository: string; readonly digest: ContentDigest }
   | { readonly kind: 'manifest'; readonly repository: string; readonly reference: ManifestReference }
   | { readonly kind: 'tags'; readonly repository: string }
-  | { readonly kind: 'referrers'; readonly repository: string; readonly digest: Digest };
+  | { readonly kind: 'referrers'; readonly repository: string; readonly digest: ContentDigest };
 
-export type ManifestReference = { readonly digest: Digest } | { readonly tag: string };
+export type ManifestReference = { readonly digest: ContentDigest } | { readonly tag: string };
 
 const pattern = /^\/v2\/(.+)\/(?:(blobs)\/uploads\/([^/]*)|(blobs)\/([^/]+)|(manifests)\/([^/]+)|(tags)\/list|(referrers)\/([^/]+))$/;
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -40,8 +40,9 @@ export function parseRoute(path: string): Route {
 }
 
 /** @throws ProtocolError DIGEST_INVALID */
-export function wireDigest(text: string): Digest {
-  if (!isDigest(text)) throw new ProtocolError('DIGEST_INVALID', 'A digest here is sha256: and 64 lower-case hex digits');
+export function wireDigest(text: string): ContentDigest {
+  if (!isContentDigest(text))
+    throw new ProtocolError('DIGEST_INVALID', 'A digest here is sha256: and 64, or sha512: and 128 lower-case hex digits');
   return text;
 }
 

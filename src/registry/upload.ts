@@ -1,8 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { rm, type FileHandle } from 'node:fs/promises';
 import { addAbortSignal, Writable, type Readable } from 'node:stream';
-import type { Digest } from '../kernel/digest.ts';
-import type { BlobStore } from './blob-store.ts';
+import { algorithmOf, finishDigest, type ContentDigest, type DigestAlgorithm } from '../oci/content-digest.ts';
 import { ProtocolError } from './protocol-error.ts';
 
 const mebibyte = 1024 * 1024;
@@ -112,22 +111,34 @@ export class Upload {
   }
 
   /**
-   * Syncs, and gives the file its name when its digest is the expected one. The upload is over either way.
+   * Ends the upload: the file is whole, synced, closed, and has the expected digest. It is still without a name: whoever adopts it
+   * calls `discard` afterwards.
+   * @returns the path of the file
    * @throws ProtocolError DIGEST_INVALID
    */
-  async finish(store: BlobStore, expected: Digest): Promise<void> {
-    const actual = `sha256:${this.#hash.digest('hex')}`;
-    try {
-      if (actual !== expected)
-        throw new ProtocolError('DIGEST_INVALID', `The content is ${actual}, not ${expected}`, { detail: { digest: expected, actual } });
-      await this.#background;
-      if (this.#broken) throw new ProtocolError('UNKNOWN', 'The disk refused to keep the upload');
-      await this.#handle.sync();
-      await this.#close();
-      await store.adopt(this.#path, expected);
-    } finally {
-      await this.discard();
+  async seal(expected: ContentDigest): Promise<string> {
+    const algorithm = algorithmOf(expected);
+    // Nobody says beforehand which digest it will be; all but sha256 is read once more.
+    const actual = algorithm === 'sha256' ? finishDigest(this.#hash, algorithm) : await this.#rehash(algorithm);
+    if (actual !== expected)
+      throw new ProtocolError('DIGEST_INVALID', `The content is ${actual}, not ${expected}`, { detail: { digest: expected, actual } });
+    await this.#background;
+    if (this.#broken) throw new ProtocolError('UNKNOWN', 'The disk refused to keep the upload');
+    await this.#handle.sync();
+    await this.#close();
+    return this.#path;
+  }
+
+  async #rehash(algorithm: DigestAlgorithm): Promise<ContentDigest> {
+    const hash = createHash(algorithm);
+    const block = Buffer.allocUnsafeSlow(mebibyte);
+    for (let position = 0; position < this.#offset;) {
+      const { bytesRead } = await this.#handle.read(block, 0, block.length, position);
+      if (bytesRead === 0) throw new ProtocolError('UNKNOWN', 'The disk lost a part of the upload');
+      hash.update(block.subarray(0, bytesRead));
+      position += bytesRead;
     }
+    return finishDigest(hash, algorithm);
   }
 
   /** Closes and removes the file; harmless when it is gone already. */

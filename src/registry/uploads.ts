@@ -12,7 +12,7 @@ export type Uploads = AsyncDisposable & {
   find(repository: string, id: string): Upload;
   /** Says that it is in use: the idle time starts anew. */
   touch(upload: Upload): void;
-  /** Takes it off the list, before `finish` or `discard`. */
+  /** Takes it off the list, before `seal` or `discard`. */
   remove(upload: Upload): void;
   /** Removes those that nobody touched for too long. */
   sweep(): Promise<void>;

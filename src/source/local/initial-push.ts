@@ -7,7 +7,7 @@ import { can } from '../../identity/roles.ts';
 import type { Store } from '../../store/store.ts';
 import type { SourceTables } from '../tables.ts';
 import type { Git } from './git.ts';
-import type { KeyedLock } from './keyed-lock.ts';
+import type { KeyedLock } from '../../kernel/keyed-lock.ts';
 import { tipOf } from './range.ts';
 import type { StoredRepository } from './repositories.ts';
 

@@ -18,7 +18,7 @@ import { programPath } from './git-config.ts';
 import { handleGitHttp } from './git-http.ts';
 import { serveHooks } from './hook-server.ts';
 import { pushInitial, settleInitialPush } from './initial-push.ts';
-import { KeyedLock } from './keyed-lock.ts';
+import { KeyedLock } from '../../kernel/keyed-lock.ts';
 import { isAncestor, mergeChange, settleMerges, type MergeOptions } from './merging.ts';
 import { procReceive, type Judge, type Push, type Refusal } from './proc-receive.ts';
 import { propose } from './propose.ts';

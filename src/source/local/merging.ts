@@ -13,7 +13,7 @@ import { judgeMerge, newestVersion, oneLine, type Approval } from '../review-rul
 import type { SourceTables } from '../tables.ts';
 import { parseMerge, publicChange, selectChange, type StoredChange } from './changes.ts';
 import type { Git } from './git.ts';
-import type { KeyedLock } from './keyed-lock.ts';
+import type { KeyedLock } from '../../kernel/keyed-lock.ts';
 import { tipOf } from './range.ts';
 import type { Repositories, StoredRepository } from './repositories.ts';
 import type { Actor } from './reviewing.ts';

@@ -12,7 +12,7 @@ import type { SourceTables } from '../tables.ts';
 import { publicChange, selectChange, selectChanges } from './changes.ts';
 import { findContinuation, type PushWish } from './continuation.ts';
 import type { Git } from './git.ts';
-import type { KeyedLock } from './keyed-lock.ts';
+import type { KeyedLock } from '../../kernel/keyed-lock.ts';
 import { readRange } from './range.ts';
 import type { StoredRepository } from './repositories.ts';
 

@@ -6,7 +6,7 @@ import type { Store } from '../../store/store.ts';
 import type { Repository } from '../port.ts';
 import type { SourceTables } from '../tables.ts';
 import type { Git } from './git.ts';
-import { KeyedLock } from './keyed-lock.ts';
+import { KeyedLock } from '../../kernel/keyed-lock.ts';
 import { createFolder, folderOf, moveAside } from './repository-folder.ts';
 
 /** A repository as this folder's other files need it: with the number that its changes refer to, and its place. */

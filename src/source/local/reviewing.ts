@@ -11,7 +11,7 @@ import type { Change, Review } from '../port.ts';
 import { newestVersion, reviewerObstacle } from '../review-rules.ts';
 import type { SourceTables } from '../tables.ts';
 import { publicChange, selectChange, type StoredChange } from './changes.ts';
-import type { KeyedLock } from './keyed-lock.ts';
+import type { KeyedLock } from '../../kernel/keyed-lock.ts';
 
 /** Somebody whose role and activity are looked up again; a `Person` fits. */
 export type Actor = Pick<Person, 'id'>;
