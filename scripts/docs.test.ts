@@ -86,6 +86,7 @@ const program = commandLine({
   client: unused,
   credentials: unused,
   login: { save: unused, forget: unused },
+  registryLogins: [],
   data: '.',
   processes: {
     init: unused,
@@ -95,6 +96,7 @@ const program = commandLine({
     backup: unused,
     restore: unused,
     runLocal: unused,
+    buildImages: unused,
     registryServe: unused,
   },
 } satisfies CliContext);

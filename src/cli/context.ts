@@ -1,5 +1,6 @@
 import type { Client } from '../api/client.ts';
 import type { Secret } from '../kernel/secret.ts';
+import type { LocalBuild, LocalBuildOptions } from './local-build.ts';
 
 /** What a command gets from `main`: nothing below reads the environment, writes to the process' streams or exits. */
 export type CliContext = {
@@ -22,6 +23,8 @@ export type CliContext = {
   /** Where that client logs in, and as whom: for the registry and git. */
   credentials(): Promise<{ url: string; token: Secret }>;
   readonly login: { save(url: string, token: Secret): Promise<string>; forget(): Promise<void> };
+  /** Files in which `docker login` and `podman login` leave logins at registries, in the order of their rank. */
+  readonly registryLogins: readonly string[];
   /** Default of `--data`. */
   readonly data: string;
   /** What starts or stops something long-lived, or touches a data directory: wired by `main`. */
@@ -44,6 +47,8 @@ export type Processes = {
   restore(options: { data: string; from: string; signal: AbortSignal }): Promise<{ files: number }>;
   /** Runs stages of a checkout without a server. */
   runLocal(options: LocalRunOptions): Promise<boolean>;
+  /** Builds images of a checkout without a server. */
+  buildImages(options: LocalBuildOptions): Promise<readonly LocalBuild[]>;
 };
 
 export type AdmissionOptions = {

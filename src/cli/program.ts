@@ -4,6 +4,7 @@ import { adminCommands } from './commands/admin.ts';
 import { admissionCommands } from './commands/admission.ts';
 import { changeCommands } from './commands/changes.ts';
 import { evidenceCommands } from './commands/evidence.ts';
+import { imageCommands } from './commands/image.ts';
 import { lintCommands } from './commands/lint.ts';
 import { loginCommands } from './commands/login.ts';
 import { processCommands } from './commands/processes.ts';
@@ -28,6 +29,7 @@ export function commandLine(context: CliContext): Command {
   adminCommands(program, context);
   lintCommands(program, context);
   runCommand(program, context);
+  imageCommands(program, context);
   changeCommands(program, context);
   runsCommands(program, context);
   evidenceCommands(program, context);

@@ -5,6 +5,7 @@ import type { CliContext } from '../cli/context.ts';
 import { runCli } from '../cli/program.ts';
 import { connectApi } from '../api/client.ts';
 import { loginFile } from './login-file.ts';
+import { registryLogins } from './registry-logins.ts';
 
 /** The one place where the command line meets the process: environment, streams, signals, status. */
 const environment = process.env;
@@ -44,6 +45,7 @@ const context: CliContext = {
   client: async () => connectApi(await login.load()),
   credentials: () => login.load(),
   login,
+  registryLogins: registryLogins(environment),
   data: environment['WAYBILL_DATA'] ?? path.join(environment['HOME'] ?? '.', '.waybill'),
   // Loaded when they are needed: `waybill lint` shall not wait for a Kubernetes client.
   processes: {
@@ -54,6 +56,7 @@ const context: CliContext = {
     registryServe: async (options) => (await import('./registry-serve.ts')).registryServe(options),
     backup: async (options) => (await import('./backup.ts')).backup(options),
     restore: async (options) => (await import('./backup.ts')).restore(options),
+    buildImages: async (options) => (await import('./build-local.ts')).buildLocal({ ...options, environment }),
     runLocal: async (options) => (await import('./run-local.ts')).runLocal({ ...options, environment }),
   },
 };

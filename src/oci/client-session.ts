@@ -4,7 +4,11 @@ import { Secret } from '../kernel/secret.ts';
 import { parseChallenge, type Challenge } from './challenge.ts';
 import { readAnswer, type HttpBody, type HttpResponse, type Transport } from './transport.ts';
 
-export type RegistryAuth = { readonly bearer: Secret } | { readonly username: string; readonly password: Secret };
+/** `identityToken`: a refresh token that the registry's token endpoint exchanges (Docker's OAuth 2 token specification). */
+export type RegistryAuth =
+  | { readonly bearer: Secret }
+  | { readonly username: string; readonly password: Secret }
+  | { readonly identityToken: Secret };
 
 export type Call = {
   readonly method: string;
@@ -61,21 +65,31 @@ export function createSession(options: {
 
   async function answerChallenge(challenge: Challenge | undefined, call: Call): Promise<CachedToken | undefined> {
     if (auth && 'bearer' in auth) return undefined;
-    const basic = auth && new Secret(`Basic ${Buffer.from(`${auth.username}:${auth.password.reveal()}`).toString('base64')}`);
-    if (challenge?.scheme === 'basic') return basic && { authorization: basic, until: now() + 3_600_000 };
+    const basic =
+      auth && 'username' in auth && new Secret(`Basic ${Buffer.from(`${auth.username}:${auth.password.reveal()}`).toString('base64')}`);
+    if (challenge?.scheme === 'basic') return basic ? { authorization: basic, until: now() + 3_600_000 } : undefined;
     const realm = challenge?.parameters['realm'];
     if (challenge?.scheme !== 'bearer' || realm === undefined || !URL.canParse(realm)) return undefined;
     const url = new URL(realm);
     if (url.protocol !== 'https:' && !(url.protocol === 'http:' && origin.protocol === 'http:'))
       throw new WaybillError('REGISTRY_FAILED', `${origin.host} wants credentials sent to ${url.origin} unencrypted`);
     const service = challenge.parameters['service'];
-    if (service !== undefined) url.searchParams.set('service', service);
-    for (const scope of new Set([scopeOf(call), ...(challenge.parameters['scope']?.split(' ') ?? [])]))
-      url.searchParams.append('scope', scope);
+    const scopes = [...new Set([scopeOf(call), ...(challenge.parameters['scope']?.split(' ') ?? [])])];
+    const refresh = auth && 'identityToken' in auth ? exchangeForm(auth.identityToken, service ?? origin.host, scopes) : undefined;
+    if (!refresh) {
+      if (service !== undefined) url.searchParams.set('service', service);
+      for (const scope of scopes) url.searchParams.append('scope', scope);
+    }
     const response = await transport.send({
-      method: 'GET',
+      method: refresh ? 'POST' : 'GET',
       url,
-      headers: { 'user-agent': 'waybill', accept: 'application/json', ...(basic ? { authorization: basic.reveal() } : {}) },
+      headers: {
+        'user-agent': 'waybill',
+        accept: 'application/json',
+        ...(basic ? { authorization: basic.reveal() } : {}),
+        ...(refresh ? { 'content-type': 'application/x-www-form-urlencoded' } : {}),
+      },
+      ...(refresh ? { body: { bytes: refresh } } : {}),
       signal: call.signal,
       timeoutMs: callTimeoutMs,
       repeatable: true,
@@ -108,6 +122,19 @@ export function createSession(options: {
       return await send(call, fresh.authorization);
     },
   };
+}
+
+/** distribution, spec/auth/oauth.md: "Refresh token format". */
+function exchangeForm(token: Secret, service: string, scopes: readonly string[]): Buffer {
+  return Buffer.from(
+    new URLSearchParams({
+      grant_type: 'refresh_token',
+      service,
+      client_id: 'waybill',
+      scope: scopes.join(' '),
+      refresh_token: token.reveal(),
+    }).toString(),
+  );
 }
 
 function parseJson(text: string): unknown {

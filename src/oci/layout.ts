@@ -31,6 +31,8 @@ export type Layout = {
   entries(): Promise<readonly Descriptor[]>;
   /** Adds to `index.json`, in place of an entry with the same digest and the same annotations. One process at a time. */
   addEntry(descriptor: Descriptor, annotations?: Readonly<Record<string, string>>): Promise<void>;
+  /** Takes entries off `index.json`; their blobs stay. One process at a time. */
+  dropEntries(which: (entry: Descriptor) => boolean): Promise<void>;
 };
 
 /** Annotation that gives an entry a name (image-spec annotations.md). */
@@ -74,11 +76,16 @@ export async function openLayout(folder: string): Promise<Layout> {
     return content;
   }
 
-  async function rewriteIndex(descriptor: Descriptor): Promise<void> {
+  /** One change of the index after the other. */
+  async function change(entriesOf: (present: readonly Descriptor[]) => readonly Descriptor[]): Promise<void> {
+    const mine = writing.then(() => rewriteIndex(entriesOf));
+    writing = Promise.allSettled([mine]).then(() => undefined);
+    await mine;
+  }
+
+  async function rewriteIndex(entriesOf: (present: readonly Descriptor[]) => readonly Descriptor[]): Promise<void> {
     const { manifests } = await readJson(indexPath, indexSchema);
-    const same = (entry: Descriptor) =>
-      entry.digest === descriptor.digest && JSON.stringify(entry.annotations ?? {}) === JSON.stringify(descriptor.annotations ?? {});
-    const index = { schemaVersion: 2, mediaType: ociIndex, manifests: [...manifests.filter((entry) => !same(entry)), descriptor] };
+    const index = { schemaVersion: 2, mediaType: ociIndex, manifests: entriesOf(manifests) };
     const temporary = `${indexPath}.${randomUUID()}`;
     await writeFile(temporary, JSON.stringify(index));
     await rename(temporary, indexPath);
@@ -138,10 +145,11 @@ export async function openLayout(folder: string): Promise<Layout> {
     },
     async addEntry(descriptor, annotations) {
       const entry = annotations ? { ...descriptor, annotations: { ...descriptor.annotations, ...annotations } } : descriptor;
-      const mine = writing.then(() => rewriteIndex(entry));
-      writing = Promise.allSettled([mine]).then(() => undefined);
-      await mine;
+      const same = (other: Descriptor) =>
+        other.digest === entry.digest && JSON.stringify(other.annotations ?? {}) === JSON.stringify(entry.annotations ?? {});
+      await change((present) => [...present.filter((other) => !same(other)), entry]);
     },
+    dropEntries: (which) => change((present) => present.filter((entry) => !which(entry))),
   };
 }
 

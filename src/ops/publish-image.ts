@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
+import { fileTime } from '../image/layers/file-time.ts';
 import { buildImage } from '../image/layers/build-image.ts';
 import type { BuildContext } from '../image/layers/build-context.ts';
 import { WaybillError } from '../kernel/error.ts';
@@ -14,9 +15,6 @@ import type { World } from './world.ts';
 
 /** Long enough for a large image, short enough to be worth little. */
 const pushTokenMs = 15 * 60_000;
-
-/** One time for all files, so that a layer whose files did not change is the same layer in the next commit. Zip tools know no earlier one. */
-const fileTime = new Date('1980-01-01T00:00:00Z');
 
 /**
  * Builds an image from the merged commit's own tree, pushes it with a token that is minted for this and ends with it, and has its papers

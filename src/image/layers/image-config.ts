@@ -42,7 +42,7 @@ export const imageConfigSchema = z.object({
 });
 export type ImageConfigFile = z.infer<typeof imageConfigSchema>;
 
-export type Platform = { readonly os: string; readonly architecture: string };
+export type Platform = { readonly os: string; readonly architecture: string; readonly variant?: string };
 
 /**
  * The configuration of an image: the base's, with ours over it. Keys come in one fixed order, so equal inputs give equal bytes.

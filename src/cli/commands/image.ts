@@ -1,0 +1,116 @@
+import path from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import type { Command } from 'commander';
+import { WaybillError } from '../../kernel/error.ts';
+import type { BaseImage } from '../../image/layers/build-context.ts';
+import type { ImageDescription } from '../../image/inspect/inspect-image.ts';
+import type { CliContext } from '../context.ts';
+import { collect } from '../input.ts';
+import type { LocalBuild } from '../local-build.ts';
+import { show } from '../output.ts';
+import { firstLine } from '../show-image.ts';
+import { imagePushCommand } from './image-push.ts';
+import { imageReadCommands } from './image-read.ts';
+
+type BuildOptions = {
+  out?: string;
+  check: boolean;
+  commit: string;
+  worktree: boolean;
+  base: readonly string[];
+  unsafeNoSandbox: boolean;
+};
+
+const largestConfig = 4 * 1024 * 1024;
+
+/** `waybill image …`: what can be done with images without a server; others add to it. */
+export function imageCommands(program: Command, context: CliContext): Command {
+  const image = program.command('image').description('Images: build, look into, compare and push them, without a server');
+  image
+    .command('build [name]')
+    .description('Build the images of the pipeline file here, as the server would: from the commit’s own tree, into an OCI layout')
+    .option('--out <layout>', 'folder of the OCI layout (default: .waybill/images in the checkout)')
+    .option('--check', 'build twice, the second time from nothing, and show the first file that differs; status 1 when one does', false)
+    .option('--commit <rev>', 'build from this commit', 'HEAD')
+    .option('--worktree', 'build from the working tree as it lies here, with what is not committed', false)
+    .option('--base <name=layout>', 'take a base image from a layout (LAYOUT or LAYOUT:NAME); can be given again', collect, [])
+    .option('--unsafe-no-sandbox', 'run commands as plain processes where no sandbox works; only for code that you trust', false)
+    .action(async (name: string | undefined, options: BuildOptions) => buildImages(program, context, name, options));
+  imageReadCommands(image, program, context);
+  imagePushCommand(image, program, context);
+  return image;
+}
+
+async function buildImages(program: Command, context: CliContext, name: string | undefined, options: BuildOptions): Promise<void> {
+  if (options.worktree)
+    context.note('BUILDING FROM THE WORKING TREE: what comes out was in no commit and no review, and the server would not build it.');
+  if (options.unsafeNoSandbox) context.note('WITHOUT A SANDBOX: the commands of the pipeline file can do whatever you can.');
+  using stack = new DisposableStack();
+  const bases = new Map(options.base.map(baseOption));
+  const built = await context.processes.buildImages({
+    cwd: context.cwd,
+    name,
+    out: options.out === undefined ? undefined : path.resolve(context.cwd, options.out),
+    check: options.check,
+    revision: options.worktree ? 'worktree' : options.commit,
+    unsafeNoSandbox: options.unsafeNoSandbox,
+    colour: context.colour,
+    signal: context.signal,
+    base: (reference) => openBase(context, bases.get(reference) ?? reference, stack),
+    note: context.note,
+  });
+  const { inspectImage } = await import('../../image/inspect/inspect-image.ts');
+  const { openImage } = await import('../open-image.ts');
+  const { comparisonLines, descriptionLines } = await import('../show-image.ts');
+  const descriptions: (LocalBuild & { readonly description: ImageDescription })[] = [];
+  for (const image of built)
+    descriptions.push({
+      ...image,
+      description: await inspectImage(await openImage(context, `oci:${image.layout}@${image.digest}`, stack)),
+    });
+  show(context, program, descriptions, (paint, rows) =>
+    descriptions.flatMap(({ description, comparison, name: image }) => [
+      ...descriptionLines(description, paint, rows),
+      ...(comparison === undefined
+        ? []
+        : comparison.same
+          ? ['', paint('green', `✔ ${image} is reproducible: built twice, the same digest`)]
+          : ['', paint('red', `✘ ${image} is not reproducible`), ...comparisonLines(comparison, paint, rows)]),
+      '',
+    ]),
+  );
+  for (const { name: image, comparison } of built) {
+    if (comparison === undefined || comparison.same) continue;
+    context.exitWith(1);
+    if (comparison.first) context.note(`${image} is not reproducible; ${firstLine(comparison.first, (_, text) => text)}`);
+  }
+}
+
+function baseOption(text: string): [string, string] {
+  const [, reference, layout] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+  if (reference === undefined || layout === undefined)
+    throw new WaybillError('INVALID_INPUT', `${JSON.stringify(text.slice(0, 200))} is no base`, {
+      fix: 'Write it as NAME=LAYOUT: --base node:24=./node.oci',
+    });
+  return [reference, `oci:${layout}`];
+}
+
+/** A base from a layout or a registry, for this machine's platform. */
+async function openBase(context: CliContext, text: string, stack: DisposableStack): Promise<BaseImage> {
+  const { openImage } = await import('../open-image.ts');
+  const { platformsOf } = await import('../../image/inspect/image-reader.ts');
+  const reader = await openImage(context, text, stack);
+  const architecture = process.arch === 'x64' ? 'amd64' : process.arch;
+  const images = await platformsOf(reader);
+  const image = images.find(({ platform }) => platform.os === 'linux' && platform.architecture === architecture) ?? images[0];
+  if (!image) throw new WaybillError('IMAGE_BASE_INVALID', `${text} holds no image`);
+  const { config } = image.manifest.image;
+  if (config.size > largestConfig)
+    throw new WaybillError('IMAGE_BASE_INVALID', `the configuration of ${text} is larger than ${largestConfig} bytes`);
+  return {
+    digest: image.manifest.digest,
+    manifest: image.manifest.image,
+    config: await buffer(await reader.blob(config)),
+    blob: (descriptor) => reader.blob(descriptor),
+  };
+}

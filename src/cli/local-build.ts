@@ -1,0 +1,28 @@
+import type { ImageComparison } from '../image/diff/diff-images.ts';
+import type { BaseImage } from '../image/layers/build-context.ts';
+import type { Digest } from '../kernel/digest.ts';
+
+/** What `waybill image build` asks for. */
+export type LocalBuildOptions = {
+  readonly cwd: string;
+  /** An image of the pipeline file; all when undefined. */
+  readonly name: string | undefined;
+  /** Absolute path of the layout; `.waybill/images` of the checkout when undefined. */
+  readonly out: string | undefined;
+  readonly check: boolean;
+  readonly revision: string | 'worktree';
+  readonly unsafeNoSandbox: boolean;
+  readonly colour: boolean;
+  readonly signal: AbortSignal;
+  base(reference: string, signal: AbortSignal): Promise<BaseImage>;
+  note(line: string): void;
+};
+
+export type LocalBuild = {
+  readonly name: string;
+  readonly layout: string;
+  readonly digest: Digest;
+  readonly commit?: string;
+  /** With `check`: the second build beside the first. */
+  readonly comparison?: ImageComparison;
+};
