@@ -1,11 +1,13 @@
 /**
- * Layers: a tree like node_modules becomes an image, by Waybill and by buildah, from the same files in the same run.
+ * Layers: a tree like node_modules becomes an image in a layout, by Waybill and by buildah, from the same files in the same run. Cold, with
+ * nothing changed, with one package changed; as zstd, which is Waybill's default, and as gzip, which is buildah's.
  * Prints seconds and ratios; asserts nothing but that the digests of equal builds are equal.
  */
 import { randomUUID } from 'node:crypto';
 import { appendFile, cp, mkdir, readdir, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { execa } from 'execa';
 import type { BuildContext } from '../src/image/layers/build-context.ts';
@@ -38,7 +40,7 @@ async function timed<T>(work: () => Promise<T>): Promise<{ seconds: number; valu
   return { seconds: (performance.now() - start) / 1000, value };
 }
 
-async function waybill(tree: string, out: string, cache?: string): Promise<string> {
+async function waybill(tree: string, out: string, compression: 'zstd' | 'gzip', cache?: string): Promise<string> {
   const context: BuildContext = {
     source: () => Promise.reject(new Error('every layer of this bench comes from a folder')),
     sandbox: async () => ({ folder: tree, async [Symbol.asyncDispose]() {} }),
@@ -52,8 +54,8 @@ async function waybill(tree: string, out: string, cache?: string): Promise<strin
     ...(cache !== undefined && { cache }),
   };
   const layers = [{ from: 'node_modules', to: '/app/node_modules', after: ['npm ci'] }];
-  const { digest } = await buildImage({ name: 'bench', base: 'scratch', layers, config: {}, network: 'none', timeoutMs: 600_000 }, context);
-  return digest;
+  const image = { name: 'bench', base: 'scratch', layers, config: {}, network: 'none', timeoutMs: 600_000, compression } as const;
+  return (await buildImage(image, context)).digest;
 }
 
 async function buildah(tree: string, home: string): Promise<void> {
@@ -65,28 +67,40 @@ async function buildah(tree: string, home: string): Promise<void> {
   await run('rm', container);
 }
 
+type Row = { readonly compression: string; readonly name: string; readonly seconds: number };
+
+async function measure(tree: string, home: string, compression: 'zstd' | 'gzip'): Promise<Row[]> {
+  const cache = join(home, `cache-${compression}`);
+  const place = (name: string) => join(home, `${compression}-${name}`);
+  const cold = await timed(() => waybill(tree, place('cold'), compression));
+  const first = await timed(() => waybill(tree, place('first'), compression, cache));
+  const unchanged = await timed(() => waybill(tree, place('unchanged'), compression, cache));
+  if (new Set([cold.value, first.value, unchanged.value]).size !== 1) throw new Error('equal trees gave different digests');
+  await appendFile(join(tree, 'node_modules/part-1/zod/package.json'), '\n');
+  const changed = await timed(() => waybill(tree, place('changed'), compression, cache));
+  if (changed.value === cold.value) throw new Error('another tree gave the same digest');
+  const rows = { cold, 'cold, filling the cache': first, 'nothing changed': unchanged, 'one package changed': changed };
+  return Object.entries(rows).map(([name, { seconds }]) => ({ compression, name, seconds }));
+}
+
 export async function main(): Promise<void> {
   const home = join(tmpdir(), `bench-${randomUUID().slice(0, 8)}`);
   await mkdir(home);
   try {
     const tree = join(home, 'tree');
     const made = await generate(tree);
-    console.log(`tree: ${made.files} files, ${(made.bytes / 1e6).toFixed(0)} MB`);
-    const cache = join(home, 'cache');
-    const cold = await timed(() => waybill(tree, join(home, 'cold')));
-    const first = await timed(() => waybill(tree, join(home, 'first'), cache));
-    const unchanged = await timed(() => waybill(tree, join(home, 'unchanged'), cache));
-    await appendFile(join(tree, 'node_modules/part-1/zod/package.json'), '\n');
-    const changed = await timed(() => waybill(tree, join(home, 'changed'), cache));
-    if (new Set([cold.value, first.value, unchanged.value]).size !== 1) throw new Error('equal trees gave different digests');
-    const rows = { cold, 'cold, filling the cache': first, unchanged, 'one package changed': changed };
-    for (const [name, { seconds }] of Object.entries(rows)) console.log(`waybill, ${name}: ${seconds.toFixed(2)} s`);
+    console.log(`tree: ${made.files} files, ${(made.bytes / 1e6).toFixed(0)} MB; load ${loadavg()[0]?.toFixed(1)}`);
+    await sleep(200);
+    const rows = [...(await measure(tree, home, 'zstd')), ...(await measure(tree, home, 'gzip'))];
     console.log(`peak memory: ${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MB`);
     const { failed } = await execa('buildah', ['--version'], { reject: false, timeout: 10_000 });
-    if (failed) return console.warn('SKIPPED: buildah is missing, so there is no ratio');
-    const peer = await timed(() => buildah(tree, home));
-    console.log(`buildah, cold: ${peer.seconds.toFixed(2)} s`);
-    console.log(`ratio cold: ${(peer.seconds / cold.seconds).toFixed(1)} x, unchanged: ${(peer.seconds / unchanged.seconds).toFixed(1)} x`);
+    if (failed) console.warn('SKIPPED: buildah is missing, so there is no ratio');
+    const peer = failed ? undefined : (await timed(() => buildah(tree, home))).seconds;
+    if (peer !== undefined) console.log(`buildah, cold, gzip: ${peer.toFixed(2)} s`);
+    for (const { compression, name, seconds } of rows)
+      console.log(
+        `waybill, ${compression}, ${name}: ${seconds.toFixed(2)} s${peer === undefined ? '' : `   ${(peer / seconds).toFixed(1)} x buildah`}`,
+      );
   } finally {
     await rm(home, { recursive: true, force: true });
   }

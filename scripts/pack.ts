@@ -1,5 +1,5 @@
 /**
- * Run by `npm pack`: writes src/ without types into dist/, because Node strips no types below node_modules. Imports of `.ts` become `.js`;
+ * Run by `npm pack`: writes src/ without types into dist/, because Node strips no types below node_modules. Imports of `.ts`, and the URLs of threads, become `.js`;
  * tests and their kits stay out. `--clean` removes dist/ again, so that a clone never runs a copy of yesterday.
  */
 import { cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -25,5 +25,5 @@ if (!process.argv.includes('--clean')) {
 
 /** The blanks that stripping leaves keep every line where it was, so that stack traces still fit the source. */
 function withoutTypes(source: string): string {
-  return stripTypeScriptTypes(source).replace(/((?:\bfrom|\bimport)\s*\(?\s*'\.{1,2}\/[^'\n]*)\.ts'/g, "$1.js'");
+  return stripTypeScriptTypes(source).replace(/((?:\bfrom|\bimport|\bnew URL)\s*\(?\s*'\.{1,2}\/[^'\n]*)\.ts'/g, "$1.js'");
 }

@@ -1,5 +1,6 @@
 import type { ImageComparison } from '../image/diff/diff-images.ts';
 import type { BaseImage } from '../image/layers/build-context.ts';
+import type { Platform } from '../image/layers/platform.ts';
 import type { Digest } from '../kernel/digest.ts';
 
 /** What `waybill image build` asks for. */
@@ -14,7 +15,7 @@ export type LocalBuildOptions = {
   readonly unsafeNoSandbox: boolean;
   readonly colour: boolean;
   readonly signal: AbortSignal;
-  base(reference: string, signal: AbortSignal): Promise<BaseImage>;
+  base(reference: string, platform: Platform, signal: AbortSignal): Promise<BaseImage>;
   note(line: string): void;
 };
 

@@ -107,7 +107,7 @@ async function buildOne(image: PlannedImage, one: One): Promise<{ digest: LocalB
   return await buildImage(image, {
     source: (each) => checkout.archive(each),
     sandbox: sandboxOf(image, one),
-    base: (reference, each) => options.base(reference, each),
+    base: (reference, platform, each) => options.base(reference, platform, each),
     created: checkout.committedAt,
     mtime: fileTime,
     annotations: {

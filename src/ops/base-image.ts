@@ -1,5 +1,6 @@
 import { buffer } from 'node:stream/consumers';
 import type { BaseImage } from '../image/layers/build-context.ts';
+import { formatPlatform, suits, type Platform } from '../image/layers/platform.ts';
 import { WaybillError } from '../kernel/error.ts';
 import type { RegistryClient } from '../oci/client-types.ts';
 import { parseReference } from '../oci/reference.ts';
@@ -18,20 +19,32 @@ export function baseRepository(base: string, registryName: string): string | und
   return reference.repository;
 }
 
-/** A base from our registry, resolved to a digest now and read by it. */
-export async function baseImage(client: RegistryClient, registryName: string, base: string, signal: AbortSignal): Promise<BaseImage> {
+/** A base from our registry, resolved to a digest now and read by it; of an index, the member for the platform. */
+export async function baseImage(
+  client: RegistryClient,
+  registryName: string,
+  base: string,
+  platform: Platform,
+  signal: AbortSignal,
+): Promise<BaseImage> {
   const repository = baseRepository(base, registryName);
   const { digest, tag } = parseReference(base);
   if (repository === undefined) throw new WaybillError('INTERNAL', 'scratch has no manifest');
   const resolved = await client.resolve(repository, digest ?? tag ?? 'latest', signal);
   if (!resolved) throw new WaybillError('NOT_FOUND', `there is no base image ${base} in ${registryName}`);
-  const { manifest } = await client.getManifest(repository, resolved.digest, signal);
-  if (manifest.kind !== 'image') throw new WaybillError('IMAGE_BASE_INVALID', `${base} is no image manifest for one platform`);
+  let { manifest } = await client.getManifest(repository, resolved.digest, signal);
+  if (manifest.kind === 'index') {
+    const member = manifest.index.manifests.find((each) => suits(each.platform, platform));
+    if (!member) throw new WaybillError('IMAGE_BASE_INVALID', `${base} has no image for ${formatPlatform(platform)}`);
+    ({ manifest } = await client.getManifest(repository, member.digest, signal));
+  }
+  if (manifest.kind !== 'image') throw new WaybillError('IMAGE_BASE_INVALID', `${base} is an index of indexes`);
   const { image } = manifest;
   if (image.config.size > largestConfig)
     throw new WaybillError('IMAGE_BASE_INVALID', `the configuration of ${base} is larger than ${largestConfig} bytes`);
   return {
-    digest: resolved.digest,
+    resolved: resolved.digest,
+    digest: manifest.digest,
     manifest: image,
     config: await buffer(await client.getBlob(repository, image.config, signal)),
     blob: (descriptor, signal) => client.getBlob(repository, descriptor, signal),

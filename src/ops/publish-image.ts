@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { fileTime } from '../image/layers/file-time.ts';
 import { buildImage } from '../image/layers/build-image.ts';
-import type { BuildContext } from '../image/layers/build-context.ts';
+import type { BuildContext, BuildProgress } from '../image/layers/build-context.ts';
 import { WaybillError } from '../kernel/error.ts';
 import { connectRegistry } from '../oci/client.ts';
 import type { RegistryClient } from '../oci/client-types.ts';
@@ -37,7 +37,7 @@ export async function publishImage(world: World, context: RunContext, image: Pla
     const built = await buildImage(image, {
       source: (signal) => world.source.archive(head.repository, head.commit, signal),
       sandbox: buildSandbox(world, context, image),
-      base: (reference, signal) => baseImage(client, world.registryName, reference, signal),
+      base: (reference, platform, signal) => baseImage(client, world.registryName, reference, platform, signal),
       created: new Date(info.committedAt),
       mtime: fileTime,
       cache: path.join(world.workFolder, 'layer-cache'),
@@ -86,10 +86,15 @@ function describe(event: Parameters<BuildContext['onProgress']>[0]): string {
     case 'sandbox':
       return `ran ${event.commands.join(' && ')}${seconds}`;
     case 'layer':
-      return `layer ${event.layer.from} → ${event.layer.to}: ${(event.layer.size / 1e6).toFixed(1)} MB${seconds}, ${event.layer.diffId}`;
+      return describeLayer(event, seconds);
     case 'base':
       return `base ${event.digest}: ${(event.size / 1e6).toFixed(1)} MB`;
     default:
       return `image ${event.digest}`;
   }
+}
+
+function describeLayer({ layer, cached }: Extract<BuildProgress, { kind: 'layer' }>, seconds: string): string {
+  const part = layer.part === undefined ? '' : ` (${layer.part})`;
+  return `layer ${layer.from} → ${layer.to}${part}: ${(layer.size / 1e6).toFixed(1)} MB${cached ? ', unchanged' : ''}${seconds}, ${layer.diffId}`;
 }

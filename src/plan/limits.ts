@@ -16,6 +16,7 @@ export const limits = {
   images: 50,
   layersPerImage: 100,
   commandsPerLayer: 50,
+  platforms: 20,
   deploys: 50,
   entries: 200,
   /** Characters of one script or value. */

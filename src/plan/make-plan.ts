@@ -1,7 +1,7 @@
 import { WaybillError } from '../kernel/error.ts';
 import type { Event } from './event.ts';
 import { needsOf, ordered, stagesFor } from './order.ts';
-import type { Network, Plan, PlannedDeploy, PlannedImage, PlannedJob, PlannedStage, PlannedStep } from './plan.ts';
+import type { Network, Plan, PlannedDeploy, PlannedImage, PlannedJob, PlannedLayer, PlannedStage, PlannedStep } from './plan.ts';
 import type { Pipeline, PipelineStage } from './schema.ts';
 
 /** What a job, an image build and a deploy may take when nothing says otherwise. */
@@ -78,14 +78,29 @@ function titleOf(run: string): string {
   return characters.length <= 80 ? line : `${characters.slice(0, 79).join('')}…`;
 }
 
-function imageOf(image: NonNullable<Pipeline['images']>[number], defaults: Defaults): PlannedImage {
+type PipelineImage = NonNullable<Pipeline['images']>[number];
+type PipelineLayer = PipelineImage['layers'][number];
+
+function imageOf(image: PipelineImage, defaults: Defaults): PlannedImage {
   return {
     name: image.name,
     base: image.base ?? 'scratch',
-    layers: image.layers.map((layer) => ({ from: layer.from, to: layer.to, after: layer.after ?? [] })),
+    layers: image.layers.map(layerOf),
+    ...definedOf({ compression: image.compression, platforms: image.platforms }),
     config: definedOf(image.config ?? {}),
     network: image.network ?? defaults?.network ?? 'filtered',
     timeoutMs: image.timeout ?? defaults?.timeout ?? defaultTimeoutMs,
+  };
+}
+
+function layerOf({ owner, after, ...layer }: PipelineLayer): PlannedLayer {
+  const [uid = 0, gid = 0] = owner?.split(':').map(Number) ?? [];
+  return {
+    ...definedOf(layer),
+    from: layer.from,
+    to: layer.to,
+    after: after ?? [],
+    ...(owner === undefined ? {} : { owner: { uid, gid } }),
   };
 }
 

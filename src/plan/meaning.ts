@@ -24,6 +24,7 @@ export function checkMeaning(value: unknown, root: Place): Finding[] {
       root,
     ),
     ...checkDeployImages(deploys, images, root),
+    ...images.flatMap((image, index) => checkPlatforms(image, index, root)),
   ];
 }
 
@@ -96,6 +97,18 @@ function checkDeployImages(deploys: readonly Mapping[], images: readonly Mapping
       ];
     }),
   );
+}
+
+/** A layer for a platform that the image is not built for would be in no manifest, silently. */
+function checkPlatforms(image: Mapping, index: number, root: Place): Finding[] {
+  const platforms = listOf(image['platforms'], limits.platforms);
+  return listOf(image['layers'], limits.layersPerImage).flatMap((layer, nth): Finding[] => {
+    const platform = mapping(layer)['platform'];
+    if (typeof platform !== 'string' || platforms.includes(platform)) return [];
+    const path = ['images', index, 'layers', nth, 'platform'];
+    const expected = platforms.length === 0 ? '"platforms" of the image, with this one in it' : `one of ${platforms.join(', ')}`;
+    return [{ message: `the image is not built for ${shown(platform)}`, expected, path, span: placeOf(root, path).value }];
+  });
 }
 
 type Mapping = Readonly<Record<string, unknown>>;

@@ -38,13 +38,29 @@ export type PlannedImage = {
   /** `scratch`, or a reference in the registry, with or without digest (`name:tag`, `name@sha256:…`). */
   readonly base: string;
   readonly layers: readonly PlannedLayer[];
+  /** Default: zstd. */
+  readonly compression?: 'gzip' | 'zstd';
+  /** `linux/amd64`, `linux/arm/v7`: an index of one manifest for each. Default: that of the builder, without an index. */
+  readonly platforms?: readonly string[];
   readonly config: ImageConfig;
   readonly network: Network;
   readonly timeoutMs: number;
 };
 
 /** `from`: path in the tree (after the `after` commands ran in a build sandbox of their own), `to`: absolute path in the image. */
-export type PlannedLayer = { readonly from: string; readonly to: string; readonly after: readonly string[] };
+export type PlannedLayer = {
+  readonly from: string;
+  readonly to: string;
+  readonly after: readonly string[];
+  /** User and group of everything in it, by number. Default: 0:0. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
+  /** `kept`: permission bits as the tree has them. Default: `normal`, 0755 and 0644. */
+  readonly modes?: 'normal' | 'kept';
+  /** False: one layer, however large its dependencies are. */
+  readonly split?: boolean;
+  /** Only in the manifest for this platform. */
+  readonly platform?: string;
+};
 
 export type ImageConfig = {
   readonly cmd?: readonly string[];

@@ -166,6 +166,11 @@ const stage = expects(
     }),
 );
 
+const platform = expects(
+  'a platform such as "linux/amd64" or "linux/arm/v7"',
+  z.string().regex(/^[a-z0-9]{1,20}\/[a-z0-9_]{1,20}(?:\/[a-z0-9.]{1,10})?$/),
+);
+
 const layer = expects(
   'a layer such as { from: dist, to: /app/dist }',
   z
@@ -175,6 +180,21 @@ const layer = expects(
       after: expects('a list of commands', z.array(script).max(limits.commandsPerLayer))
         .optional()
         .describe('Commands that produce `from`, run in a build sandbox of their own on the merged tree.'),
+      owner: expects(
+        'numbers of a user and a group, such as "65532:65532"',
+        z.string().regex(/^(?:0|[1-9][0-9]{0,8}):(?:0|[1-9][0-9]{0,8})$/),
+      )
+        .optional()
+        .describe('To whom everything in it belongs, by number. Default: "0:0".'),
+      modes: expects('"normal" or "kept"', z.enum(['normal', 'kept']))
+        .optional()
+        .describe(
+          '`normal`: 0755 for folders and what may be executed, 0644 for the rest; `kept`: as the tree has them. Never set-uid. Default: normal.',
+        ),
+      split: expects('true or false', z.boolean())
+        .optional()
+        .describe('Dependencies (node_modules, site-packages, vendor) get layers of their own when they are large. Default: true.'),
+      platform: platform.optional().describe('The layer is part of the image for this platform alone.'),
     })
     .describe('One layer of the image.'),
 );
@@ -214,6 +234,19 @@ const image = expects(
       name: name.describe('Unique in the file. Required.'),
       base: reference.optional().describe('The image below the layers. Default: scratch, an empty one.'),
       layers: listOf(layer, 'layer', limits.layersPerImage).describe('From the lowest to the highest. Required.'),
+      compression: expects('"zstd" or "gzip"', z.enum(['zstd', 'gzip']))
+        .optional()
+        .describe('How layers are compressed. `gzip` for engines older than 2023. Default: zstd.'),
+      platforms: expects(
+        'a list of platforms, each once',
+        z
+          .array(platform)
+          .min(1)
+          .max(limits.platforms)
+          .refine((all) => new Set(all).size === all.length, 'a platform stands there twice'),
+      )
+        .optional()
+        .describe('An index of one manifest for each. Default: the platform of the builder, without an index.'),
       config: imageConfig.optional().describe('How the image starts.'),
       timeout: duration.optional().describe('How long the build may take. Default: `defaults.timeout`, then 10m.'),
       network: network.optional().describe('Network of the `after` commands.'),

@@ -3,6 +3,7 @@ import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { WaybillError } from '../../kernel/error.ts';
 import type { BaseImage } from '../../image/layers/build-context.ts';
+import { formatPlatform, suits, type Platform } from '../../image/layers/platform.ts';
 import type { ImageDescription } from '../../image/inspect/inspect-image.ts';
 import type { CliContext } from '../context.ts';
 import { collect } from '../input.ts';
@@ -56,7 +57,7 @@ async function buildImages(program: Command, context: CliContext, name: string |
     unsafeNoSandbox: options.unsafeNoSandbox,
     colour: context.colour,
     signal: context.signal,
-    base: (reference) => openBase(context, bases.get(reference) ?? reference, stack),
+    base: (reference, platform) => openBase(context, bases.get(reference) ?? reference, platform, stack),
     note: context.note,
   });
   const { inspectImage } = await import('../../image/inspect/inspect-image.ts');
@@ -95,19 +96,18 @@ function baseOption(text: string): [string, string] {
   return [reference, `oci:${layout}`];
 }
 
-/** A base from a layout or a registry, for this machine's platform. */
-async function openBase(context: CliContext, text: string, stack: DisposableStack): Promise<BaseImage> {
+/** A base from a layout or a registry, for the platform that is built. */
+async function openBase(context: CliContext, text: string, wanted: Platform, stack: DisposableStack): Promise<BaseImage> {
   const { openImage } = await import('../open-image.ts');
   const { platformsOf } = await import('../../image/inspect/image-reader.ts');
   const reader = await openImage(context, text, stack);
-  const architecture = process.arch === 'x64' ? 'amd64' : process.arch;
-  const images = await platformsOf(reader);
-  const image = images.find(({ platform }) => platform.os === 'linux' && platform.architecture === architecture) ?? images[0];
-  if (!image) throw new WaybillError('IMAGE_BASE_INVALID', `${text} holds no image`);
+  const image = (await platformsOf(reader)).find(({ platform }) => suits(platform, wanted));
+  if (!image) throw new WaybillError('IMAGE_BASE_INVALID', `${text} holds no image for ${formatPlatform(wanted)}`);
   const { config } = image.manifest.image;
   if (config.size > largestConfig)
     throw new WaybillError('IMAGE_BASE_INVALID', `the configuration of ${text} is larger than ${largestConfig} bytes`);
   return {
+    resolved: reader.top.digest,
     digest: image.manifest.digest,
     manifest: image.manifest.image,
     config: await buffer(await reader.blob(config)),

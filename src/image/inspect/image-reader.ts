@@ -4,7 +4,8 @@ import { WaybillError, messageOf } from '../../kernel/error.ts';
 import type { RegistryClient } from '../../oci/client-types.ts';
 import { openLayout, refNameAnnotation } from '../../oci/layout.ts';
 import type { Descriptor, Manifest } from '../../oci/manifest.ts';
-import { imageConfigSchema, type ImageConfigFile, type Platform } from '../layers/image-config.ts';
+import { imageConfigSchema, type ImageConfigFile } from '../layers/image-config.ts';
+import type { Platform } from '../layers/platform.ts';
 
 /** One image, in a layout on this disk or in a registry. What is read through it is checked against its digest. */
 export type ImageReader = {

@@ -21,13 +21,17 @@ const baseConfig: ImageConfig = {
   labels: { of: 'base', z: '1' },
 };
 
+/** What every image says of itself. */
+const said = { 'org.opencontainers.image.created': '2026-11-01T12:00:00Z', 'org.opencontainers.image.revision': '1'.repeat(40) };
+
 /** A base that was itself built here, read back from its layout as a registry would serve it. */
 async function baseOf(source: string, out: string, change: Partial<BaseImage> = {}): Promise<BaseImage> {
   const image = await buildImage(planned([{ from: '.', to: '/' }], { config: baseConfig }), contextOf(source, out));
   return {
+    resolved: image.digest,
     digest: image.digest,
-    manifest: image.manifest,
-    config: await readFile(blobPath(out, image.manifest.config.digest)),
+    manifest: image.manifests[0].manifest,
+    config: await readFile(blobPath(out, image.manifests[0].manifest.config.digest)),
     blob: async (descriptor) => createReadStream(blobPath(out, descriptor.digest)),
     ...change,
   };
@@ -44,12 +48,12 @@ async function configOf(
   const context = contextOf(source.path, join(out.path, 'own'), { base: async () => base });
   const image = await buildImage(planned([{ from: 'a', to: layerTo }], { base: 'node:24', config }), context);
   assert.deepEqual(image.base, { reference: 'node:24', digest: base.digest });
-  assert.equal(image.manifest.annotations?.['org.opencontainers.image.base.digest'], base.digest);
-  assert.equal(image.manifest.layers.length, 2);
-  for (const layer of [image.manifest.config, ...image.manifest.layers]) {
+  assert.equal(image.manifests[0].manifest.annotations?.['org.opencontainers.image.base.digest'], base.digest);
+  assert.equal(image.manifests[0].manifest.layers.length, 2);
+  for (const layer of [image.manifests[0].manifest.config, ...image.manifests[0].manifest.layers]) {
     assert.equal(digestOf(await readFile(blobPath(image.layout, layer.digest))), layer.digest);
   }
-  const file = JSON.parse(await readFile(blobPath(image.layout, image.manifest.config.digest), 'utf8')) as {
+  const file = JSON.parse(await readFile(blobPath(image.layout, image.manifests[0].manifest.config.digest), 'utf8')) as {
     config: Record<string, unknown>;
     rootfs: { diff_ids: string[] };
     history: unknown[];
@@ -67,7 +71,7 @@ test('what the pipeline file does not say comes from the base', async () => {
       Entrypoint: ['/nodejs/bin/node'],
       Cmd: ['/app/a'],
       WorkingDir: '/base',
-      Labels: { of: 'base', z: '1' },
+      Labels: { ...said, of: 'base', z: '1' },
     },
     diffIds: 2,
     // No entry for /app: over a base it may be a link, or have a mode of its own.
@@ -90,7 +94,7 @@ test('what it says goes over the base; an entry point drops the command of the b
     Env: ['PATH=/bin', 'LANG=de', 'X=1'],
     Entrypoint: ['/a'],
     WorkingDir: '/app',
-    Labels: { of: 'own', z: '1' },
+    Labels: { of: 'own', ...said, z: '1' },
   });
 });
 

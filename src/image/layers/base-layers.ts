@@ -3,7 +3,8 @@ import { WaybillError, messageOf } from '../../kernel/error.ts';
 import type { Descriptor } from '../../oci/manifest.ts';
 import { ociLayerTar, ociLayerTarGzip, ociLayerTarZstd } from '../../oci/media-types.ts';
 import type { BaseImage } from './build-context.ts';
-import { imageConfigSchema, type ImageConfigFile, type Platform } from './image-config.ts';
+import { imageConfigSchema, type ImageConfigFile } from './image-config.ts';
+import { formatPlatform, suits, type Platform } from './platform.ts';
 
 /** Docker's names for the same bytes; layers that may not be distributed have none, and are refused. */
 const ociNames: Readonly<Record<string, string>> = {
@@ -27,9 +28,7 @@ export function readBase(
   const { manifest } = base;
   if (digestOf(base.config) !== manifest.config.digest) throw refuse('its configuration is not the one that its manifest names');
   const config = parse(base.config, refuse);
-  if (config.os !== platform.os || config.architecture !== platform.architecture) {
-    throw refuse(`it is for ${config.os}/${config.architecture}, and the image for ${platform.os}/${platform.architecture}`);
-  }
+  if (!suits(config, platform)) throw refuse(`it is for ${formatPlatform(config)}, and the image for ${formatPlatform(platform)}`);
   if (config.rootfs.diff_ids.length !== manifest.layers.length)
     throw refuse('its manifest and its configuration differ in their number of layers');
   const layers = manifest.layers.map(({ mediaType, digest, size }) => {

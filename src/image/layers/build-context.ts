@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream';
 import type { Digest } from '../../kernel/digest.ts';
 import type { Descriptor, ImageManifest } from '../../oci/manifest.ts';
-import type { Platform } from './image-config.ts';
 import type { LayerLimits } from './limits.ts';
+import type { Platform } from './platform.ts';
 
 /** What an image build may touch; nothing of it reaches a workspace that pipeline steps have written to. */
 export type BuildContext = {
@@ -14,15 +14,16 @@ export type BuildContext = {
    */
   sandbox(commands: readonly string[], signal: AbortSignal): Promise<Sandbox>;
   /** Manifest and configuration of a base image, for the platform that is built. Not called for `scratch`. */
-  base(reference: string, signal: AbortSignal): Promise<BaseImage>;
+  base(reference: string, platform: Platform, signal: AbortSignal): Promise<BaseImage>;
   /** The commit's time (SOURCE_DATE_EPOCH): the one time that the image knows. */
   readonly created: Date;
   /** Time of every file in the layers; `created` unless told. One constant for all commits lets unchanged layers be shared between them. */
   readonly mtime?: Date;
-  /** Of the manifest: `org.opencontainers.image.revision`, `…source` and so on. */
+  /** Of the manifest, and labels of the configuration: `org.opencontainers.image.revision`, `…source` and so on. */
   readonly annotations: Readonly<Record<string, string>>;
   /** Folder of the OCI layout; made when it is missing. */
   readonly out: string;
+  /** What is built when the image names no platforms. */
   readonly platform: Platform;
   readonly signal: AbortSignal;
   onProgress(event: BuildProgress): void;
@@ -36,7 +37,9 @@ export type BuildContext = {
 export type Sandbox = AsyncDisposable & { readonly folder: string };
 
 export type BaseImage = {
-  /** Of the image manifest for this platform, not of an index. */
+  /** What the reference names: the index when the image has several platforms. */
+  readonly resolved: Digest;
+  /** Of the image manifest for this platform. */
   readonly digest: Digest;
   readonly manifest: ImageManifest;
   /** The configuration's bytes; checked here against the manifest. */
@@ -60,18 +63,32 @@ export type BuiltLayer = {
   readonly size: number;
   readonly from: string;
   readonly to: string;
+  /** Which part of a tree that was split: `dependencies 3 of 8`, `rest`. */
+  readonly part?: string;
+  /** Where it belongs to one platform alone. */
+  readonly platform?: string;
+};
+
+export type BuiltManifest = {
+  readonly platform: Platform;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly manifest: ImageManifest;
 };
 
 export type BuiltImage = {
   readonly name: string;
+  /** Of the index when there are several platforms, else of the one manifest. */
   readonly digest: Digest;
-  /** Bytes of the manifest. */
+  /** Bytes of what has the digest. */
   readonly size: number;
   /** Folder of the OCI layout that holds every blob of the image. */
   readonly layout: string;
-  readonly manifest: ImageManifest;
+  /** One for each platform. */
+  readonly manifests: readonly [BuiltManifest, ...BuiltManifest[]];
   /** The layers of this build, without the base's, bottom first. */
   readonly layers: readonly BuiltLayer[];
+  /** With what the reference named when it was read. */
   readonly base?: { readonly reference: string; readonly digest: Digest };
   readonly compressor: string;
 };

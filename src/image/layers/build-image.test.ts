@@ -1,12 +1,20 @@
-import { chmod, link, lutimes, mkdir, readFile, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
+import { chmod, link, lutimes, mkdir, readFile, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
+import { closeSync, openSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
+import { gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { extract } from 'tar-stream';
+import type { Digest } from '../../kernel/digest.ts';
 import { isWaybillError } from '../../kernel/error.ts';
+import { openLayout } from '../../oci/layout.ts';
+import type { BuiltImage } from './build-context.ts';
 import { buildImage } from './build-image.ts';
+import { tarBlocks } from './tar.ts';
+import type { LayerEntry } from './walk.ts';
 import { contextOf, blobPath, listLayer, planned, tarOf, temporaryFolder } from './test-build.ts';
 
 type Make = (path: string) => Promise<void>;
@@ -107,26 +115,158 @@ for (const [name, { tree, from = '.', to = '/', expect }] of Object.entries(tree
   }
 }
 
-test('hard links become files of their own, sparse files plain ones, large blocks survive', async () => {
+for (const compression of ['gzip', 'zstd'] as const)
+  test(`hard links, sparse files and large blocks, as tar and ${compression} read them`, async () => {
+    await using source = await temporaryFolder();
+    await using out = await temporaryFolder();
+    const big = Buffer.alloc(3_500_000, 'waybill ');
+    await writeFile(join(source.path, 'big'), big);
+    await link(join(source.path, 'big'), join(source.path, 'same'));
+    await writeFile(join(source.path, 'empty'), '');
+    await link(join(source.path, 'empty'), join(source.path, 'void'));
+    await writeFile(join(source.path, 'sparse'), 'x');
+    await truncate(join(source.path, 'sparse'), 5_000_000);
+    const images = [];
+    for (const after of [[], ['cp -a . ../copy && cp -a ../copy/. . && rm -r ../copy']])
+      images.push(
+        await buildImage(
+          planned([{ from: '.', to: '/', after }], { compression }),
+          contextOf(source.path, join(out.path, String(after.length))),
+        ),
+      );
+    assert.equal(images[0]?.digest, images[1]?.digest);
+    const image = images[0];
+    assert.ok(image?.layers[0]);
+    const blob = blobPath(image.layout, image.layers[0].digest);
+    const unpacked = join(out.path, 'layer.tar');
+    await writeFile(unpacked, (compression === 'gzip' ? gunzipSync : zstdDecompressSync)(await readFile(blob)));
+    if (compression === 'gzip') execFileSync('gzip', ['-t', '--stdout', blob], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const listing = execFileSync('tar', ['-tvf', unpacked], { encoding: 'utf8' });
+    assert.match(listing, /3500000 .* big\n.* empty\n.* 0 .* same link to big\n.*5000000 .* sparse\n.* void link to empty\n/);
+    execFileSync('tar', ['-xf', unpacked, '-C', out.path]);
+    assert.ok((await readFile(join(out.path, 'same'))).equals(big));
+    assert.equal((await stat(join(out.path, 'same'))).ino, (await stat(join(out.path, 'big'))).ino);
+  });
+
+test('owner and modes as the layer says, without set-uid bits', async () => {
   await using source = await temporaryFolder();
   await using out = await temporaryFolder();
-  const big = Buffer.alloc(3_500_000, 'waybill ');
-  await writeFile(join(source.path, 'big'), big);
-  await link(join(source.path, 'big'), join(source.path, 'same'));
-  await writeFile(join(source.path, 'sparse'), 'x');
-  await truncate(join(source.path, 'sparse'), 5_000_000);
-  const images = [];
-  for (const after of [[], ['true']]) {
-    images.push(await buildImage(planned([{ from: '.', to: '/', after }]), contextOf(source.path, join(out.path, String(after.length)))));
+  await grow(source.path, { 'd/run': file('', 0o4751), 'd/read': file('', 0o440) });
+  await chmod(join(source.path, 'd'), 0o1770);
+  const layers = [{ from: 'd', to: '/d', after: ['true'], owner: { uid: 65_532, gid: 3_000_000 }, modes: 'kept' as const }];
+  const image = await buildImage(planned(layers, { compression: 'gzip', base: 'scratch' }), contextOf(source.path, out.path));
+  assert.ok(image.layers[0]);
+  const list = execFileSync('tar', ['-tvzf', blobPath(image.layout, image.layers[0].digest), '--numeric-owner'], { encoding: 'utf8' });
+  assert.deepEqual(
+    list
+      .trim()
+      .split('\n')
+      .map((line) => line.replace(/ +\S+ \S+ \S+ /, ' ')),
+    ['drwxrwx--T 65532/3000000 d/', '-r--r----- 65532/3000000 d/read', '-rwxr-x--x 65532/3000000 d/run'],
+  );
+});
+
+test('a file above 8 GiB has its size in the header', async () => {
+  using closing = new DisposableStack();
+  const zeros = openSync('/dev/zero', 'r');
+  closing.defer(() => closeSync(zeros));
+  const size = 9 * 2 ** 30;
+  const large: LayerEntry = {
+    type: 'file',
+    path: 'large',
+    file: { size, mode: 0o644, source: { fd: zeros, at: 0, size } },
+  };
+  const [first] = tarBlocks([large], { mtime: new Date(0), owner: { uid: 0, gid: 0 }, modes: 'normal' });
+  assert.ok(first);
+  const reader = extract();
+  const seen = new Promise<number | undefined>((resolve) => reader.once('entry', (header) => resolve(header.size)));
+  reader.write(first);
+  assert.equal(await seen, size);
+  reader.destroy();
+});
+
+test('dependencies become layers of their own, one changed package changes one, and together they are the same tree', async () => {
+  await using source = await temporaryFolder();
+  await using out = await temporaryFolder();
+  const packages = Array.from({ length: 40 }, (_, n) => (n % 4 === 0 ? `@scope/p${n}` : `p${n}`));
+  for (const name of packages) {
+    await mkdir(join(source.path, 'app/node_modules', name), { recursive: true });
+    await writeFile(join(source.path, 'app/node_modules', name, 'index.js'), Buffer.alloc(1_000_000, name));
   }
-  assert.equal(images[0]?.digest, images[1]?.digest);
-  const image = images[0];
-  assert.ok(image?.layers[0]);
-  const blob = blobPath(image.layout, image.layers[0].digest);
-  execFileSync('gzip', ['-t', '--stdout', blob], { stdio: ['ignore', 'ignore', 'inherit'] });
-  assert.match(execFileSync('tar', ['-tvzf', blob], { encoding: 'utf8' }), /3500000 .* big\n.*3500000 .* same\n.*5000000 .* sparse\n/);
-  execFileSync('tar', ['-xzf', blob, '-C', out.path]);
-  assert.ok((await readFile(join(out.path, 'same'))).equals(big));
+  await grow(source.path, { 'app/src/main.js': file('main'), 'app/empty': folder, 'app/node_modules/.bin/p1': linkTo('../p1/index.js') });
+  let builds = 0;
+  const cache = join(out.path, 'cache');
+  const build = async (split = true) => {
+    const made: string[] = [];
+    const context = contextOf(source.path, join(out.path, String(builds++)), {
+      cache,
+      onProgress: (event) => void (event.kind === 'layer' && !event.cached && made.push(event.layer.part ?? 'all')),
+    });
+    const image = await buildImage(planned([{ from: 'app', to: '/app', split }]), context);
+    const lines = await Promise.all(image.layers.map((_, index) => listLayer(image, index)));
+    return { image, made, lines };
+  };
+  const first = await build();
+  assert.ok(first.image.layers.length > 4, String(first.image.layers.length));
+  assert.equal(first.image.layers.at(-1)?.part, 'rest');
+  assert.deepEqual(first.lines.at(-1), ['app/ 755', 'app/empty/ 755', 'app/src/ 755', 'app/src/main.js 644 main']);
+  const whole = await build(false);
+  assert.equal(whole.image.layers.length, 1);
+  assert.deepEqual([...new Set(first.lines.flat())].sort(), [...(whole.lines[0] ?? [])].sort());
+
+  const path = join(source.path, 'app/node_modules/p7/index.js');
+  await writeFile(path, 'changed');
+  const second = await build();
+  assert.equal(second.made.length, 1);
+  assert.match(second.made[0] ?? '', /^dependencies \d of 8$/);
+  const ids = (image: BuiltImage) => image.layers.map((layer) => layer.diffId);
+  assert.equal(ids(second.image).filter((id, index) => id !== ids(first.image)[index]).length, 1);
+  assert.deepEqual((await build()).made, []);
+});
+
+test('several platforms become an index of one manifest each, with the layers that belong to it', async () => {
+  await using source = await temporaryFolder();
+  await using out = await temporaryFolder();
+  await grow(source.path, { amd: file('x'), arm: file('y'), both: file('z') });
+  const layers = [
+    { from: 'amd', to: '/bin/app', platform: 'linux/amd64' },
+    { from: 'arm', to: '/bin/app', platform: 'linux/arm/v7' },
+    { from: 'both', to: '/etc/both' },
+  ];
+  const image = await buildImage(planned(layers, { platforms: ['linux/amd64', 'linux/arm/v7'] }), contextOf(source.path, out.path));
+  const layout = await openLayout(image.layout);
+  const index = await layout.manifest(image.digest);
+  assert.ok(index.kind === 'index');
+  assert.deepEqual(
+    index.index.manifests.map(({ platform }) => platform),
+    [
+      { architecture: 'amd64', os: 'linux' },
+      { architecture: 'arm', os: 'linux', variant: 'v7' },
+    ],
+  );
+  const [amd, arm, both] = image.layers.map((layer) => layer.digest);
+  assert.deepEqual(
+    image.manifests.map(({ manifest }) => manifest.layers.map((layer) => layer.digest)),
+    [
+      [amd, both],
+      [arm, both],
+    ],
+  );
+  const config = JSON.parse((await layout.readBlob(image.manifests[1]?.manifest.config.digest as Digest)).toString()) as object;
+  assert.deepEqual(
+    { ...config, config: 0, rootfs: 0, history: 0, created: 0 },
+    {
+      architecture: 'arm',
+      os: 'linux',
+      variant: 'v7',
+      config: 0,
+      rootfs: 0,
+      history: 0,
+      created: 0,
+    },
+  );
+  const one = await buildImage(planned([{ from: 'both', to: '/b' }], { platforms: ['linux/arm64'] }), contextOf(source.path, out.path));
+  assert.equal((await layout.manifest(one.digest)).kind, 'image');
 });
 
 test('two builds give one digest, whatever order, umask, times and concurrency they had', async () => {

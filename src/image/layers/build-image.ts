@@ -1,27 +1,36 @@
 import { availableParallelism } from 'node:os';
-import { addAbortSignal, Readable } from 'node:stream';
+import { addAbortSignal } from 'node:stream';
 import type { Digest } from '../../kernel/digest.ts';
 import { withDeadline } from '../../kernel/deadline.ts';
 import { WaybillError, isWaybillError } from '../../kernel/error.ts';
 import { createLayout, refNameAnnotation, type Layout } from '../../oci/layout.ts';
 import type { ImageManifest } from '../../oci/manifest.ts';
-import { ociConfig, ociLayerTarGzip, ociManifest } from '../../oci/media-types.ts';
+import { ociConfig, ociIndex, ociManifest } from '../../oci/media-types.ts';
 import type { PlannedImage, PlannedLayer } from '../../plan/plan.ts';
 import { readBase } from './base-layers.ts';
-import type { BuildContext, BuiltImage, BuiltLayer } from './build-context.ts';
+import type { BuildContext, BuiltImage, BuiltLayer, BuiltManifest } from './build-context.ts';
+import { buildLayer } from './build-layer.ts';
+import { compressorOf, layerMediaTypes } from './compress.ts';
 import { folderTree } from './folder-tree.ts';
-import { compressor, gzipBlocks, hashBlocks, type Compressed } from './gzip.ts';
 import { imageConfig, seconds } from './image-config.ts';
 import { openLayerCache } from './layer-cache.ts';
 import { defaultLimits } from './limits.ts';
-import { tarBlocks } from './tar.ts';
+import { openPackers } from './packers.ts';
+import { parsePlatform, suits, type Platform } from './platform.ts';
+import { splitEntries, type LayerPart } from './split.ts';
 import { tarTree } from './tar-tree.ts';
 import type { Tree } from './tree.ts';
-import { walk } from './walk.ts';
+import { walk, type LayerEntry } from './walk.ts';
+
+/** What container engines mount on top of one another. */
+const mostLayers = 127;
+
+type Base = { readonly reference: string; readonly resolved: Digest } & ReturnType<typeof readBase>;
 
 /**
- * Builds an image without a daemon, from the merged commit's own tree, into an OCI layout. Layers with the same `after` commands share one
- * run of a build sandbox; layers without come straight from the tree's tar. Equal trees give equal diffIDs, and with one zlib equal digests.
+ * Builds an image without a daemon, from the merged commit's own tree, into an OCI layout: a manifest, or an index of one for each platform.
+ * Layers with the same `after` commands share one run of a build sandbox; layers without come straight from the tree's tar. Equal trees give
+ * equal diffIDs, and with one compressor equal digests.
  * @throws WaybillError NOT_FOUND, IMAGE_LAYER_INVALID, IMAGE_BASE_INVALID, LIMIT_EXCEEDED, DEADLINE_EXCEEDED; whatever the context throws
  */
 export async function buildImage(planned: PlannedImage, context: BuildContext): Promise<BuiltImage> {
@@ -37,55 +46,150 @@ export async function buildImage(planned: PlannedImage, context: BuildContext): 
 
 async function build(planned: PlannedImage, context: BuildContext): Promise<BuiltImage> {
   const layout = await createLayout(context.out);
-  const base = await copyBase(planned, context, layout);
-  const layers = await buildLayers(planned, context, layout);
-  const config = Buffer.from(JSON.stringify(imageConfig({ ...context, config: planned.config, base: base?.config, layers })));
-  const manifest: ImageManifest = {
-    schemaVersion: 2,
-    mediaType: ociManifest,
-    config: await layout.addBlob(config, ociConfig),
-    layers: [...(base?.layers ?? []), ...layers.map(({ digest, size }) => ({ mediaType: ociLayerTarGzip, digest, size }))],
-    annotations: annotations(planned, context, base?.digest),
-  };
-  const bytes = Buffer.from(JSON.stringify(manifest));
-  const entry = await layout.addBlob(bytes, ociManifest);
-  await layout.addEntry(entry, { [refNameAnnotation]: planned.name });
-  const { digest, size } = entry;
+  const platforms = planned.platforms?.map(parsePlatform) ?? [context.platform];
+  const bases = new Map<Platform, Base>();
+  for (const platform of platforms) {
+    const base = await copyBase(planned, platform, context, layout);
+    if (base) bases.set(platform, base);
+  }
+  const deepest = Math.max(0, ...Array.from(bases.values(), (base) => base.layers.length));
+  const layers = await buildLayers(planned, mostLayers - deepest, context, layout);
+
+  const manifests: BuiltManifest[] = [];
+  for (const platform of platforms) {
+    const own = planned.layers.flatMap((layer) => (belongs(layer, platform) ? (layers.get(layer) ?? []) : []));
+    manifests.push(await addManifest(planned, platform, own, bases.get(platform), context, layout));
+  }
+  const [first, ...others] = manifests;
+  if (!first) throw new WaybillError('INVALID_INPUT', `image ${planned.name} names no platform`);
+  const whole = others.length === 0 ? first : await addIndex(planned, manifests, context, layout);
+  const { digest, size } = whole;
+  await layout.addEntry({ mediaType: others.length === 0 ? ociManifest : ociIndex, digest, size }, { [refNameAnnotation]: planned.name });
   context.onProgress({ kind: 'image', digest });
+  const base = bases.values().next().value;
   return {
     name: planned.name,
     digest,
     size,
     layout: context.out,
-    manifest,
-    layers,
-    ...(base && { base: { reference: planned.base, digest: base.digest } }),
-    compressor,
+    manifests: [first, ...others],
+    layers: planned.layers.flatMap((layer) => layers.get(layer) ?? []),
+    ...(base && { base: { reference: base.reference, digest: base.resolved } }),
+    compressor: compressorOf(planned.compression ?? 'zstd'),
   };
 }
 
-async function copyBase(planned: PlannedImage, context: BuildContext, layout: Layout) {
+function belongs(layer: PlannedLayer, platform: Platform): boolean {
+  return layer.platform === undefined || suits(parsePlatform(layer.platform), platform);
+}
+
+async function addManifest(
+  planned: PlannedImage,
+  platform: Platform,
+  layers: readonly BuiltLayer[],
+  base: Base | undefined,
+  context: BuildContext,
+  layout: Layout,
+): Promise<BuiltManifest> {
+  const { created } = context;
+  const labels = annotations(planned, context, undefined);
+  const config = imageConfig({ platform, created, labels, config: planned.config, base: base?.config, layers });
+  const mediaType = layerMediaTypes[planned.compression ?? 'zstd'];
+  const manifest: ImageManifest = {
+    schemaVersion: 2,
+    mediaType: ociManifest,
+    config: await layout.addBlob(Buffer.from(JSON.stringify(config)), ociConfig),
+    layers: [...(base?.layers ?? []), ...layers.map(({ digest, size }) => ({ mediaType, digest, size }))],
+    annotations: annotations(planned, context, base?.resolved),
+  };
+  const { digest, size } = await layout.addBlob(Buffer.from(JSON.stringify(manifest)), ociManifest);
+  return { platform, digest, size, manifest };
+}
+
+/** image-spec image-index.md, in the order of the pipeline file: engines take the first that suits them. */
+async function addIndex(planned: PlannedImage, manifests: readonly BuiltManifest[], context: BuildContext, layout: Layout) {
+  const index = {
+    schemaVersion: 2,
+    mediaType: ociIndex,
+    manifests: manifests.map(({ platform, digest, size }) => ({
+      mediaType: ociManifest,
+      digest,
+      size,
+      platform: { architecture: platform.architecture, os: platform.os, ...(platform.variant && { variant: platform.variant }) },
+    })),
+    annotations: annotations(planned, context, undefined),
+  };
+  return await layout.addBlob(Buffer.from(JSON.stringify(index)), ociIndex);
+}
+
+async function copyBase(planned: PlannedImage, platform: Platform, context: BuildContext, layout: Layout): Promise<Base | undefined> {
   if (planned.base === 'scratch') return undefined;
-  const image = await context.base(planned.base, context.signal);
-  const read = readBase(planned.base, image, context.platform);
+  const image = await context.base(planned.base, platform, context.signal);
+  const read = readBase(planned.base, image, platform);
   for (const layer of new Map(read.layers.map((each) => [each.digest, each])).values()) {
+    if (await layout.hasBlob(layer.digest)) continue;
     await layout.addBlob(addAbortSignal(context.signal, await image.blob(layer, context.signal)), layer.mediaType, {
       expected: layer,
       signal: context.signal,
     });
   }
   context.onProgress({ kind: 'base', digest: image.digest, size: read.layers.reduce((sum, layer) => sum + layer.size, 0) });
-  return { ...read, digest: image.digest };
+  return { ...read, reference: planned.base, resolved: image.resolved };
 }
 
-async function buildLayers(planned: PlannedImage, context: BuildContext, layout: Layout): Promise<BuiltLayer[]> {
-  const layers = new Map<PlannedLayer, BuiltLayer>();
+async function buildLayers(
+  planned: PlannedImage,
+  room: number,
+  context: BuildContext,
+  layout: Layout,
+): Promise<ReadonlyMap<PlannedLayer, readonly BuiltLayer[]>> {
+  const cache = context.cache === undefined ? undefined : await openLayerCache(context.cache);
+  const built = new Map<PlannedLayer, readonly BuiltLayer[]>();
+  const threads = context.concurrency ?? availableParallelism();
+  await using packers = openPackers(threads);
+  let left = room - planned.layers.length;
+  if (left < 0)
+    throw new WaybillError('LIMIT_EXCEEDED', `image ${planned.name} has more than ${mostLayers} layers, with those of its base`);
   for (const group of Map.groupBy(planned.layers, (layer) => JSON.stringify(layer.after)).values()) {
     await using resources = new AsyncDisposableStack();
     const tree = resources.use(await treeOf(group[0]?.after ?? [], context, resources));
-    for (const layer of group) layers.set(layer, await buildLayer(planned, layer, tree, context, layout));
+    for (const layer of group) {
+      try {
+        const readFrom = Date.now();
+        const parts = partsOf(planned, layer, tree, left + 1, context);
+        left -= parts.length - 1;
+        const image = planned.name;
+        const compression = planned.compression ?? 'zstd';
+        const options = { image, compression, layout, cache, readFrom, context, packers: parts.length > 1 ? packers : undefined };
+        built.set(layer, await inOrder(parts, threads, (part) => buildLayer(layer, part, options)));
+      } catch (error) {
+        throw placed(error, planned, layer);
+      }
+    }
   }
-  return planned.layers.flatMap((layer) => layers.get(layer) ?? []);
+  return built;
+}
+
+function partsOf(planned: PlannedImage, layer: PlannedLayer, tree: Tree, most: number, context: BuildContext): readonly LayerPart[] {
+  const limits = { ...defaultLimits, ...context.limits };
+  const entries: LayerEntry[] = [];
+  for (const entry of walk(tree, { from: layer.from, to: layer.to, parents: planned.base === 'scratch', limits })) {
+    if (entries.length % 1024 === 0) context.signal.throwIfAborted();
+    entries.push(entry);
+  }
+  return layer.split === false ? [{ entries }] : splitEntries(entries, most);
+}
+
+/** Results in the order of the items, a few at a time. When one fails, the others have ended before this throws. */
+async function inOrder<T, R>(items: readonly T[], atOnce: number, work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  const queue = [...items.entries()];
+  const worker = async () => {
+    for (let next = queue.shift(); next; next = queue.shift()) results[next[0]] = await work(next[1]);
+  };
+  const ends = await Promise.allSettled(Array.from({ length: atOnce }, worker));
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  return results;
 }
 
 /** The commit's own tree, or what the commands made of a checkout of it. */
@@ -98,40 +202,12 @@ async function treeOf(after: readonly string[], context: BuildContext, resources
   return folderTree(sandbox.folder);
 }
 
-async function buildLayer(
-  planned: PlannedImage,
-  { from, to }: PlannedLayer,
-  tree: Tree,
-  context: BuildContext,
-  layout: Layout,
-): Promise<BuiltLayer> {
-  const start = performance.now();
-  const limits = { ...defaultLimits, ...context.limits };
-  const blocks = () => tarBlocks(walk(tree, { from, to, parents: planned.base === 'scratch', limits }), context.mtime ?? context.created);
-  try {
-    const cache = context.cache === undefined ? undefined : await openLayerCache(context.cache, [planned.name, from, to]);
-    const known = cache?.warm ? await hashBlocks(blocks(), context.signal) : undefined;
-    const cached = known && (await cache?.take(known, layout, context.signal));
-    const { descriptor, diffId } = cached ? { descriptor: cached, diffId: known } : await compress(blocks(), layout, context);
-    if (!cached) await cache?.keep(diffId, descriptor, layout);
-    const layer = { diffId, digest: descriptor.digest, size: descriptor.size, from, to };
-    context.onProgress({ kind: 'layer', layer, cached: cached !== undefined, milliseconds: performance.now() - start });
-    return layer;
-  } catch (error) {
-    if (!isWaybillError(error, 'NOT_FOUND', 'IMAGE_LAYER_INVALID', 'LIMIT_EXCEEDED')) throw error;
-    throw new WaybillError(error.code, `layer ${from} → ${to} of image ${planned.name}: ${error.detail}`, { cause: error, fix: error.fix });
-  }
+function placed(error: unknown, planned: PlannedImage, { from, to }: PlannedLayer): unknown {
+  if (!isWaybillError(error, 'NOT_FOUND', 'IMAGE_LAYER_INVALID', 'LIMIT_EXCEEDED')) return error;
+  return new WaybillError(error.code, `layer ${from} → ${to} of image ${planned.name}: ${error.detail}`, { cause: error, fix: error.fix });
 }
 
-async function compress(blocks: Iterable<Buffer>, layout: Layout, context: BuildContext) {
-  const done: Compressed = { uncompressedSize: 0 };
-  const stream = gzipBlocks(blocks, context.concurrency ?? availableParallelism(), context.signal, done);
-  const descriptor = await layout.addBlob(Readable.from(stream, { objectMode: false }), ociLayerTarGzip, { signal: context.signal });
-  if (done.diffId === undefined) throw new WaybillError('INTERNAL', 'the layer was not read to its end');
-  return { descriptor, diffId: done.diffId };
-}
-
-/** OCI image-spec, annotations.md. */
+/** OCI image-spec, annotations.md. The same are labels of the configuration, where most tools look for them. */
 function annotations(planned: PlannedImage, context: BuildContext, base: Digest | undefined): Record<string, string> {
   const all: Record<string, string> = {
     'org.opencontainers.image.created': seconds(context.created),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Digest } from '../../kernel/digest.ts';
 import { isDigest } from '../../kernel/digest.ts';
 import type { ImageConfig } from '../../plan/plan.ts';
+import type { Platform } from './platform.ts';
 
 const strings = z.record(z.string(), z.string());
 const list = z.array(z.string()).nullish();
@@ -10,7 +11,7 @@ const list = z.array(z.string()).nullish();
 export const imageConfigSchema = z.object({
   architecture: z.string(),
   os: z.string(),
-  variant: z.string().optional(),
+  variant: z.string().exactOptional(),
   config: z
     .object({
       User: z.string().optional(),
@@ -42,8 +43,6 @@ export const imageConfigSchema = z.object({
 });
 export type ImageConfigFile = z.infer<typeof imageConfigSchema>;
 
-export type Platform = { readonly os: string; readonly architecture: string; readonly variant?: string };
-
 /**
  * The configuration of an image: the base's, with ours over it. Keys come in one fixed order, so equal inputs give equal bytes.
  * An entry point of ours drops the base's command, which was meant for the base's entry point.
@@ -53,13 +52,16 @@ export function imageConfig(input: {
   readonly created: Date;
   readonly config: ImageConfig;
   readonly base?: ImageConfigFile | undefined;
-  readonly layers: readonly { readonly diffId: Digest; readonly from: string; readonly to: string }[];
+  /** Labels that the pipeline sets; those of the pipeline file win over them. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly layers: readonly { readonly diffId: Digest; readonly from: string; readonly to: string; readonly part?: string }[];
 }): ImageConfigFile & { created: string } {
   const { config, platform, layers } = input;
   const base = input.base?.config ?? {};
   const created = seconds(input.created);
+  const variant = platform.variant ?? input.base?.variant;
   const ports = { ...base.ExposedPorts, ...Object.fromEntries((config.ports ?? []).map((port) => [`${port}/tcp`, {}])) };
-  const labels = { ...base.Labels, ...config.labels };
+  const labels = { ...base.Labels, ...input.labels, ...config.labels };
   const env = environment(base.Env ?? [], config.env ?? {});
   const entrypoint = config.entrypoint ?? base.Entrypoint;
   const cmd = config.cmd ?? (config.entrypoint ? undefined : base.Cmd);
@@ -69,7 +71,7 @@ export function imageConfig(input: {
     created,
     architecture: platform.architecture,
     os: platform.os,
-    ...(input.base?.variant !== undefined && { variant: input.base.variant }),
+    ...(variant !== undefined && { variant }),
     config: {
       ...(user && { User: user }),
       ...(Object.keys(ports).length > 0 && { ExposedPorts: sorted(ports) }),
@@ -82,8 +84,12 @@ export function imageConfig(input: {
       ...(base.StopSignal && { StopSignal: base.StopSignal }),
     },
     rootfs: { type: 'layers', diff_ids: [...(input.base?.rootfs.diff_ids ?? []), ...layers.map((layer) => layer.diffId)] },
-    history: [...(input.base?.history ?? []), ...layers.map(({ from, to }) => ({ created, created_by: `waybill: ${from} -> ${to}` }))],
+    history: [...(input.base?.history ?? []), ...layers.map((layer) => ({ created, created_by: `waybill: ${describe(layer)}` }))],
   };
+}
+
+function describe({ from, to, part }: { from: string; to: string; part?: string }): string {
+  return `${from} -> ${to}${part === undefined ? '' : ` (${part})`}`;
 }
 
 /** RFC 3339 without fractions: what SOURCE_DATE_EPOCH can say. */

@@ -1,9 +1,13 @@
-import { appendFile, readdir, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { appendFile, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { buildImage } from './build-image.ts';
 import type { BuildProgress } from './build-context.ts';
+import { createLayout } from '../../oci/layout.ts';
+import { openLayerCache, type CachedLayer } from './layer-cache.ts';
 import { contextOf, listLayer, planned, temporaryFolder } from './test-build.ts';
 
 test('an unchanged layer comes from the cache with the same digest; a changed or spoilt one is made anew', async () => {
@@ -26,10 +30,7 @@ test('an unchanged layer comes from the cache with the same digest; a changed or
   assert.deepEqual(await build(), { digest: plain.digest, cached: false });
   assert.deepEqual(await build(), { digest: plain.digest, cached: true });
 
-  for (const place of await readdir(cache)) {
-    const blobs = join(cache, place, 'blobs/sha256');
-    for (const blob of await readdir(blobs)) await appendFile(join(blobs, blob), 'spoilt');
-  }
+  for (const blob of await readdir(join(cache, 'blobs'))) await appendFile(join(cache, 'blobs', blob), 'spoilt');
   assert.deepEqual(await build(), { digest: plain.digest, cached: false });
   assert.deepEqual(await build(), { digest: plain.digest, cached: true });
 
@@ -38,4 +39,59 @@ test('an unchanged layer comes from the cache with the same digest; a changed or
     assert.equal((await build()).cached, false);
     assert.equal((await build()).cached, true);
   }
+});
+
+test('a folder that nobody touched is not even read; whatever is done to it, it is', async () => {
+  await using source = await temporaryFolder();
+  await using out = await temporaryFolder();
+  const file = join(source.path, 'a');
+  await writeFile(file, 'one');
+  let builds = 0;
+  const build = async () => {
+    let cached = false;
+    const context = contextOf(source.path, join(out.path, String(builds++)), {
+      cache: join(out.path, 'cache'),
+      sandbox: async () => ({ folder: source.path, async [Symbol.asyncDispose]() {} }),
+      onProgress: (event) => void (event.kind === 'layer' && (cached = event.cached)),
+    });
+    const image = await buildImage(planned([{ from: '.', to: '/', after: ['x'] }]), context);
+    return { lines: await listLayer(image, 0), cached };
+  };
+  await sleep(150);
+  assert.deepEqual(await build(), { lines: ['a 644 one'], cached: false });
+  // Without these, a layer is found by the stamps of its files alone.
+  const records = await readdir(join(out.path, 'cache/records'));
+  await Promise.all(records.filter((name) => name.startsWith('diff')).map((name) => rm(join(out.path, 'cache/records', name))));
+  assert.deepEqual(await build(), { lines: ['a 644 one'], cached: true }, 'found without its diffID');
+
+  const { mtime } = await stat(file);
+  await writeFile(file, 'two');
+  await utimes(file, mtime, mtime);
+  assert.deepEqual(await build(), { lines: ['a 644 two'], cached: false }, 'same size, same mtime, other content');
+  await writeFile(file, 'six');
+  assert.deepEqual(await build(), { lines: ['a 644 six'], cached: false }, 'changed right after it was read');
+  await rename(file, join(source.path, 'b'));
+  assert.deepEqual((await build()).lines, ['b 644 six'], 'another name');
+});
+
+test('the least used go when there is too much, and what a killed build left', async () => {
+  await using folder = await temporaryFolder();
+  const layout = await createLayout(join(folder.path, 'layout'));
+  const cache = await openLayerCache(join(folder.path, 'cache'), 2_500);
+  const left = join(folder.path, 'cache/blobs/.left');
+  await writeFile(left, 'half');
+  await utimes(left, new Date(0), new Date(0));
+  const kept: CachedLayer[] = [];
+  for (let n = 0; n < 4; n++) {
+    const { digest, size } = await layout.addBlob(randomBytes(1000), 'application/octet-stream');
+    const layer = { diffId: digest, digest, size };
+    await cache.keep(layer, layout, { key: undefined, compressor: 'c', place: 'p', readFrom: 0 });
+    kept.push(layer);
+    await sleep(10);
+    if (n === 1 && kept[0]) assert.deepEqual(await cache.byDiffId(kept[0].digest, 'c', layout), kept[0], 'used again');
+    await sleep(10);
+  }
+  const found = await Promise.all(kept.map(async ({ diffId }) => (await cache.byDiffId(diffId, 'c', layout)) !== undefined));
+  assert.deepEqual(found, [false, false, true, true]);
+  assert.ok(!(await readdir(join(folder.path, 'cache/blobs'))).includes('.left'));
 });

@@ -1,52 +1,147 @@
-import { rm } from 'node:fs/promises';
+import { createHash, randomUUID, webcrypto } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { copyFile, link, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { digestOf, hexOf, type Digest } from '../../kernel/digest.ts';
-import { isWaybillError } from '../../kernel/error.ts';
-import { createLayout, type Layout } from '../../oci/layout.ts';
-import type { Descriptor } from '../../oci/manifest.ts';
-import { compressor } from './gzip.ts';
+import { z } from 'zod';
+import { digestOf, hexOf, isDigest, type Digest } from '../../kernel/digest.ts';
+import type { Layout } from '../../oci/layout.ts';
+import type { MetadataKey } from './metadata-key.ts';
 
-const diffIdAnnotation = 'dev.waybill.layer.diff-id';
-const mostKept = 4;
+/** A layer as it is kept. */
+export type CachedLayer = { readonly diffId: Digest; readonly digest: Digest; readonly size: number };
 
 /**
- * Compressed layers of earlier builds, so that an unchanged one is only hashed. One OCI layout for each place in an image; what comes
- * out is checked against its digest. Only builds of merged commits write here: nothing that an unreviewed change made can be in it.
+ * Compressed layers of earlier builds, by what they were made from: an unchanged tree is neither packed nor compressed. What comes out is
+ * checked against its digest. Only builds of merged commits write here: nothing that an unreviewed change made can be in it.
+ * Several builds may use one folder at once; whatever a crash leaves is swept away.
  */
 export type LayerCache = {
-  /** Whether there is anything for this place, so that hashing before compressing may pay. */
-  readonly warm: boolean;
-  /** Copies the layer into `layout`; undefined when it is not here, or no longer whole. */
-  take(diffId: Digest, layout: Layout, signal: AbortSignal): Promise<Descriptor | undefined>;
-  keep(diffId: Digest, layer: Descriptor, layout: Layout): Promise<void>;
+  /** Puts the layer that was made from these very files into `layout`. */
+  byMetadata(key: MetadataKey | undefined, layout: Layout): Promise<CachedLayer | undefined>;
+  /** Puts the layer with this diffID and compressor into `layout`. */
+  byDiffId(diffId: Digest, compressor: string, layout: Layout): Promise<CachedLayer | undefined>;
+  /** Whether a layer of that place was kept before, so that hashing before compressing may pay. */
+  knows(place: string): Promise<boolean>;
+  /** @param readFrom when reading began, in milliseconds since the epoch */
+  keep(
+    layer: CachedLayer,
+    layout: Layout,
+    made: { readonly key: MetadataKey | undefined; readonly compressor: string; readonly place: string; readonly readFrom: number },
+  ): Promise<void>;
 };
 
-/** @param folder of all caches @param place what the layers are of: equal places share a cache */
-export async function openLayerCache(folder: string, place: readonly string[]): Promise<LayerCache> {
-  const path = join(folder, hexOf(digestOf(JSON.stringify([compressor, ...place]))));
-  let own = await createLayout(path);
-  let entries = await own.entries();
+/** File systems stamp in ticks of the kernel (at most 10 ms on Linux); a file that was touched so shortly before it was read is not trusted. */
+const tickMs = 100;
+/** Up to this size a layer is hashed in one piece, on another thread. */
+const inOnePiece = 64 * 2 ** 20;
+const defaultBytes = 8 * 2 ** 30;
+/** What a build that was killed has left under a temporary name. */
+const staleMs = 24 * 60 * 60_000;
+
+const recordSchema = z.object({
+  diffId: z.custom<Digest>((value) => typeof value === 'string' && isDigest(value)),
+  digest: z.custom<Digest>((value) => typeof value === 'string' && isDigest(value)),
+  size: z.int().min(0),
+});
+
+export async function openLayerCache(folder: string, maxBytes = defaultBytes): Promise<LayerCache> {
+  const blobs = join(folder, 'blobs');
+  const records = join(folder, 'records');
+  await mkdir(blobs, { recursive: true });
+  await mkdir(records, { recursive: true });
+  const recordOf = (kind: 'metadata' | 'diff' | 'place', key: string) => join(records, `${kind}-${hexOf(digestOf(key))}.json`);
+  const blobOf = (digest: Digest) => join(blobs, hexOf(digest));
+
+  async function take(record: string, layout: Layout): Promise<CachedLayer | undefined> {
+    const found = await readRecord(record);
+    if (!found) return undefined;
+    const path = blobOf(found.digest);
+    if (!(await isWhole(path, found))) {
+      await Promise.all([rm(path, { force: true }), rm(record, { force: true })]);
+      return undefined;
+    }
+    const now = new Date();
+    await utimes(path, now, now);
+    await linkOrCopy(path, layout.blobPath(found.digest));
+    return found;
+  }
+
+  async function evict(): Promise<void> {
+    const files = await Promise.all(
+      (await readdir(blobs)).map(async (name) => ({ path: join(blobs, name), name, info: await unlessMissing(stat(join(blobs, name))) })),
+    );
+    let total = 0;
+    for (const { path, name, info } of files.sort((a, b) => (b.info?.mtimeMs ?? 0) - (a.info?.mtimeMs ?? 0))) {
+      if (!info) continue;
+      const unfinished = name.startsWith('.');
+      if (unfinished && Date.now() - info.mtimeMs < staleMs) continue;
+      total += info.size;
+      if (unfinished || total > maxBytes) await rm(path, { force: true });
+    }
+  }
+
   return {
-    warm: entries.length > 0,
-    async take(diffId, layout, signal) {
-      const found = entries.find((entry) => entry.annotations?.[diffIdAnnotation] === diffId);
-      if (found === undefined) return undefined;
-      try {
-        const { mediaType, digest, size } = found;
-        return await layout.addBlob(await own.openBlob(digest), mediaType, { expected: { digest, size }, signal });
-      } catch (error) {
-        if (!isWaybillError(error, 'NOT_FOUND', 'DIGEST_MISMATCH', 'INVALID_INPUT')) throw error;
-        return undefined;
-      }
-    },
-    async keep(diffId, layer, layout) {
-      if (entries.length >= mostKept) {
-        await rm(path, { recursive: true, force: true });
-        own = await createLayout(path);
-      }
-      await own.addBlob(await layout.openBlob(layer.digest), layer.mediaType, { expected: layer });
-      await own.addEntry(layer, { [diffIdAnnotation]: diffId });
-      entries = await own.entries();
+    byMetadata: async (key, layout) => key && (await take(recordOf('metadata', key.key), layout)),
+    byDiffId: (diffId, compressor, layout) => take(recordOf('diff', `${compressor}\n${diffId}`), layout),
+    knows: async (place) => (await unlessMissing(stat(recordOf('place', place)))) !== undefined,
+    async keep(layer, layout, { key, compressor, place, readFrom }) {
+      const path = blobOf(layer.digest);
+      await linkOrCopy(layout.blobPath(layer.digest), path);
+      const text = JSON.stringify(layer);
+      if (key && key.changedAt + tickMs < readFrom) await writeWhole(recordOf('metadata', key.key), text);
+      await writeWhole(recordOf('diff', `${compressor}\n${layer.diffId}`), text);
+      await writeWhole(recordOf('place', place), text);
+      await evict();
     },
   };
+}
+
+async function readRecord(path: string): Promise<CachedLayer | undefined> {
+  const text = await unlessMissing(readFile(path, 'utf8'));
+  if (text === undefined) return undefined;
+  try {
+    return recordSchema.parse(JSON.parse(text));
+  } catch {
+    // Not what was written: as good as not there.
+    return undefined;
+  }
+}
+
+async function isWhole(path: string, layer: CachedLayer): Promise<boolean> {
+  const info = await unlessMissing(stat(path));
+  if (!info?.isFile() || info.size !== layer.size) return false;
+  if (info.size > inOnePiece) {
+    const hash = createHash('sha256');
+    for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(chunk as Buffer);
+    return `sha256:${hash.digest('hex')}` === layer.digest;
+  }
+  const hash = await webcrypto.subtle.digest('SHA-256', await readFile(path));
+  return `sha256:${Buffer.from(hash).toString('hex')}` === layer.digest;
+}
+
+/** A second name costs nothing; another file system wants a copy. Both appear under their name only when they are whole. */
+async function linkOrCopy(from: string, to: string): Promise<void> {
+  const temporary = join(to, '..', `.${randomUUID()}`);
+  try {
+    await link(from, temporary).catch(() => copyFile(from, temporary));
+    await rename(temporary, to);
+  } finally {
+    // A rename onto another name of the same file leaves both.
+    await rm(temporary, { force: true });
+  }
+}
+
+async function writeWhole(path: string, text: string): Promise<void> {
+  const temporary = join(path, '..', `.${randomUUID()}`);
+  await writeFile(temporary, text);
+  await rename(temporary, path);
+}
+
+async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
 }

@@ -1,14 +1,23 @@
-import { readSync } from 'node:fs';
 import { open, rm, type FileHandle } from 'node:fs/promises';
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { extract, type Extract, type Header } from 'tar-stream';
 import { WaybillError, isWaybillError, messageOf } from '../../kernel/error.ts';
 import type { LayerLimits } from './limits.ts';
-import type { Tree, TreeChild, TreeFile, TreeFolder } from './tree.ts';
+import type { Tree, TreeChild, TreeFolder } from './tree.ts';
 
-type FileNode = { readonly type: 'file'; readonly size: number; readonly executable: boolean; readonly at: number };
+type FileNode = {
+  readonly type: 'file';
+  readonly size: number;
+  readonly mode: number;
+  readonly at: number;
+  /** Of the content. */
+  readonly hash: string;
+  /** Its place among the entries: what tells two empty files apart. */
+  readonly nth: number;
+  names: number;
+};
 type FolderNode = { readonly type: 'folder'; readonly children: Map<string, Node> };
 type Node =
   | FileNode
@@ -67,14 +76,16 @@ async function readEntries(parser: Extract, root: FolderNode, spool: FileHandle,
   for await (const entry of parser) {
     if (++entries > limits.entries) throw new WaybillError('LIMIT_EXCEEDED', `the source has more than ${limits.entries} files`);
     const start = at;
+    const hash = createHash('sha256');
     for await (const chunk of entry as AsyncIterable<Buffer>) {
       at += chunk.length;
+      hash.update(chunk);
       if (at > limits.bytes) throw new WaybillError('LIMIT_EXCEEDED', `the source has more than ${limits.bytes} bytes`);
       waiting.push(chunk);
       waitingBytes += chunk.length;
       if (waitingBytes >= 2 ** 20) await flush();
     }
-    insert(root, entry.header, start, at - start);
+    insert(root, entry.header, { at: start, size: at - start, hash: hash.digest('hex'), nth: entries });
   }
   await flush();
 }
@@ -83,7 +94,9 @@ async function writeAll(file: FileHandle, bytes: Buffer, at: number): Promise<vo
   for (let done = 0; done < bytes.length;) done += (await file.write(bytes, done, bytes.length - done, at + done)).bytesWritten;
 }
 
-function insert(root: FolderNode, header: Header, at: number, size: number): void {
+type Content = Pick<FileNode, 'at' | 'size' | 'hash' | 'nth'>;
+
+function insert(root: FolderNode, header: Header, content: Content): void {
   const names = namesOf(header.name);
   if (names.includes('..') || header.name.startsWith('/')) throw invalid(`the source's tar holds the path ${JSON.stringify(header.name)}`);
   const last = names.pop();
@@ -95,12 +108,12 @@ function insert(root: FolderNode, header: Header, at: number, size: number): voi
     if (next.type !== 'folder') throw invalid(`the source's tar holds ${JSON.stringify(header.name)} below what is no folder`);
     folder = next;
   }
-  const node = nodeOf(root, header, at, size);
+  const node = nodeOf(root, header, content);
   if (node.type === 'folder' && folder.children.get(last)?.type === 'folder') return;
   folder.children.set(last, node);
 }
 
-function nodeOf(root: FolderNode, header: Header, at: number, size: number): Node {
+function nodeOf(root: FolderNode, header: Header, content: Content): Node {
   switch (header.type) {
     case 'directory':
       return { type: 'folder', children: new Map() };
@@ -109,11 +122,12 @@ function nodeOf(root: FolderNode, header: Header, at: number, size: number): Nod
     case 'link': {
       const found = find(root, header.linkname);
       if (found?.type !== 'file') throw invalid(`the source's tar holds the hard link ${JSON.stringify(header.name)} to what is no file`);
+      found.names += 1;
       return found;
     }
     case 'file':
     case 'contiguous-file':
-      return { type: 'file', size, executable: (header.mode & 0o100) !== 0, at };
+      return { type: 'file', mode: header.mode & 0o7777, names: 1, ...content };
     default:
       return { type: 'other', what: String(header.type) };
   }
@@ -129,27 +143,25 @@ function namesOf(path: string): string[] {
 
 function folderOf(node: FolderNode, fd: number): TreeFolder {
   return {
-    children: () => Array.from(node.children, ([name, child]) => childOf(Buffer.from(name), child, fd)),
+    children: () => Array.from(node.children, ([name, child]) => childOf(name, child, fd)),
     [Symbol.dispose]() {},
   };
 }
 
-function childOf(name: Buffer, node: Node, fd: number): TreeChild {
+function childOf(name: string, node: Node, fd: number): TreeChild {
   // The parser decodes names; what was no UTF-8 has U+FFFD in it, and its true name is lost.
   if (name.includes('\uFFFD')) return { type: 'other', name, what: 'name that is not UTF-8' };
-  if (node.type === 'folder') return { type: 'folder', name, open: () => folderOf(node, fd) };
+  if (node.type === 'folder') return { type: 'folder', name, mode: 0o755, open: () => folderOf(node, fd) };
   if (node.type === 'symlink') return { type: 'symlink', name, target: () => Buffer.from(node.target) };
   if (node.type === 'other') return { type: 'other', name, what: node.what };
-  return { type: 'file', name, open: () => fileOf(node, fd) };
-}
-
-function fileOf(node: FileNode, fd: number): TreeFile {
   return {
+    type: 'file',
+    name,
     size: node.size,
-    executable: node.executable,
-    read: (into, offset, length, position) =>
-      position >= node.size ? 0 : readSync(fd, into, offset, Math.min(length, node.size - position), node.at + position),
-    [Symbol.dispose]() {},
+    mode: node.mode,
+    ...(node.names > 1 ? { identity: String(node.nth) } : {}),
+    stamp: { text: node.hash, changedAt: Number.NEGATIVE_INFINITY },
+    source: { fd, at: node.at, size: node.size },
   };
 }
 

@@ -3,11 +3,11 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawn } from 'node:child_process';
-import { gunzipSync } from 'node:zlib';
+import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import type { Readable } from 'node:stream';
 import { extract } from 'tar-stream';
 import { execa } from 'execa';
-import type { PlannedImage } from '../../plan/plan.ts';
+import type { PlannedImage, PlannedLayer } from '../../plan/plan.ts';
 import { hexOf, type Digest } from '../../kernel/digest.ts';
 import type { BuildContext, BuiltImage } from './build-context.ts';
 
@@ -25,7 +25,7 @@ export function tarOf(folder: string): Readable {
 }
 
 export function planned(
-  layers: readonly { from: string; to: string; after?: readonly string[] }[],
+  layers: readonly (Pick<PlannedLayer, 'from' | 'to'> & Partial<PlannedLayer>)[],
   more: Partial<PlannedImage> = {},
 ): PlannedImage {
   return {
@@ -74,19 +74,30 @@ export function blobPath(layout: string, digest: Digest): string {
   return join(layout, 'blobs', 'sha256', hexOf(digest));
 }
 
+function unpack(blob: Buffer): Buffer {
+  return blob[0] === 0x1f ? gunzipSync(blob) : zstdDecompressSync(blob);
+}
+
 /** For tests: what an independent reader of tar finds in a layer, `path mode target-or-content`. */
 export async function listLayer(image: BuiltImage, index: number): Promise<string[]> {
   const layer = image.layers[index];
   if (layer === undefined) throw new Error(`no layer ${index}`);
   const reader = extract();
-  reader.end(gunzipSync(await readFile(blobPath(image.layout, layer.digest))));
+  reader.end(unpack(await readFile(blobPath(image.layout, layer.digest))));
   const lines: string[] = [];
   for await (const entry of reader) {
     const chunks: Buffer[] = [];
     for await (const chunk of entry as AsyncIterable<Buffer>) chunks.push(chunk);
     const { name, type, mode, linkname, uid, gid } = entry.header;
     if (uid !== 0 || gid !== 0) throw new Error(`${name} belongs to ${uid}:${gid}`);
-    const rest = type === 'symlink' ? `-> ${linkname}` : type === 'file' ? Buffer.concat(chunks).toString('utf8').slice(0, 40) : '';
+    const rest =
+      type === 'symlink'
+        ? `-> ${linkname}`
+        : type === 'link'
+          ? `== ${linkname}`
+          : type === 'file'
+            ? Buffer.concat(chunks).toString('utf8').slice(0, 40)
+            : '';
     lines.push(`${name} ${mode.toString(8)} ${rest}`.trimEnd());
   }
   return lines;

@@ -1,14 +1,13 @@
 import { isUtf8 } from 'node:buffer';
 import { WaybillError } from '../../kernel/error.ts';
 import type { LayerLimits } from './limits.ts';
-import type { Tree, TreeChild, TreeFile, TreeFolder } from './tree.ts';
+import type { FileEntry, Tree, TreeChild, TreeFolder } from './tree.ts';
 
 /** What stands in a layer's tar: `path` relative to the image's root, no slash at either end. */
 export type LayerEntry =
-  | { readonly type: 'folder'; readonly path: string }
+  | { readonly type: 'folder'; readonly path: string; readonly mode: number }
   | { readonly type: 'symlink'; readonly path: string; readonly target: string }
-  /** `file` is open until the next entry is asked for. */
-  | { readonly type: 'file'; readonly path: string; readonly file: TreeFile };
+  | { readonly type: 'file'; readonly path: string; readonly file: FileEntry };
 
 export type WalkOptions = {
   /** Path in the tree; `.` for all of it. */
@@ -34,7 +33,7 @@ export function* walk(tree: Tree, options: WalkOptions): Generator<LayerEntry> {
   let found: TreeChild | undefined;
   for (const [index, name] of names.entries()) {
     const shown = names.slice(0, index + 1).join('/');
-    found = here.children().find((child) => child.name.equals(Buffer.from(name)));
+    found = here.children().find((child) => child.name === name && !isUndecoded(child));
     if (found === undefined)
       throw new WaybillError('NOT_FOUND', `there is no ${JSON.stringify(shown)}`, {
         fix: 'Correct `from`, or make it with `after` commands.',
@@ -47,8 +46,10 @@ export function* walk(tree: Tree, options: WalkOptions): Generator<LayerEntry> {
   const counted = new Counter(limits);
   const isFolder = found === undefined || found.type === 'folder';
   if (!isFolder && (to.endsWith('/') || target.length === 0)) target.push(names.at(-1) ?? '');
+  const own = found?.type === 'folder' ? found.mode : 0o755;
   for (let depth = 1; depth < target.length + (isFolder ? 1 : 0); depth++) {
-    if (options.parents || depth === target.length) yield counted.entry({ type: 'folder', path: target.slice(0, depth).join('/') });
+    if (options.parents || depth === target.length)
+      yield counted.entry({ type: 'folder', path: target.slice(0, depth).join('/'), mode: depth === target.length ? own : 0o755 });
   }
   if (isFolder) yield* walkFolder(here, target.join('/'), 0, counted, limits);
   else if (found !== undefined) yield* entryOf(found, target.join('/'), 0, counted, limits);
@@ -56,25 +57,32 @@ export function* walk(tree: Tree, options: WalkOptions): Generator<LayerEntry> {
 
 function* walkFolder(folder: TreeFolder, path: string, depth: number, counted: Counter, limits: LayerLimits): Generator<LayerEntry> {
   if (depth > limits.depth) throw new WaybillError('LIMIT_EXCEEDED', `${JSON.stringify(path)} lies deeper than ${limits.depth} folders`);
-  const children = folder
-    .children()
-    .map((child) => ({ child, key: child.type === 'folder' ? Buffer.concat([child.name, slash]) : child.name }));
-  children.sort((a, b) => Buffer.compare(a.key, b.key));
+  const children = folder.children().map((child) => ({ child, key: child.type === 'folder' ? `${child.name}/` : child.name }));
+  children.sort((a, b) => compareBytes(a.key, b.key));
   for (const { child } of children) {
-    const name = child.name.toString('utf8');
-    yield* entryOf(child, path === '' ? name : `${path}/${name}`, depth, counted, limits);
+    yield* entryOf(child, path === '' ? child.name : `${path}/${child.name}`, depth, counted, limits);
   }
 }
 
-const slash = Buffer.from('/');
+/** The order of the UTF-8 bytes, which is that of JavaScript's strings unless surrogates meet what comes after them. */
+function compareBytes(a: string, b: string): number {
+  if (beyond.test(a) || beyond.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b));
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+const beyond = /[\ud800-\uffff]/;
+
+/** Such a child has no name that could be asked for. */
+function isUndecoded(child: TreeChild): boolean {
+  return child.type === 'other' && child.name.includes('\uFFFD');
+}
 
 function* entryOf(child: TreeChild, path: string, depth: number, counted: Counter, limits: LayerLimits): Generator<LayerEntry> {
   // OCI image-spec, layer.md "Whiteouts": such a name would delete files of the layers below.
-  if (child.name.toString('latin1').startsWith('.wh.'))
-    throw invalid(`${JSON.stringify(path)} begins with \`.wh.\`, which means a deletion in an image`);
+  if (child.name.startsWith('.wh.')) throw invalid(`${JSON.stringify(path)} begins with \`.wh.\`, which means a deletion in an image`);
   switch (child.type) {
     case 'folder': {
-      yield counted.entry({ type: 'folder', path });
+      yield counted.entry({ type: 'folder', path, mode: child.mode });
       using folder = child.open();
       yield* walkFolder(folder, path, depth + 1, counted, limits);
       return;
@@ -88,9 +96,8 @@ function* entryOf(child: TreeChild, path: string, depth: number, counted: Counte
       return;
     }
     case 'file': {
-      using file = child.open();
-      counted.bytes(file.size, path);
-      yield counted.entry({ type: 'file', path, file });
+      counted.bytes(child.size, path);
+      yield counted.entry({ type: 'file', path, file: child });
       return;
     }
     case 'other':
