@@ -1,10 +1,9 @@
-import { pipeline } from 'node:stream/promises';
 import type { ContentDigest } from '../oci/content-digest.ts';
 import type { Exchange, Parts } from './exchange.ts';
 import { ProtocolError } from './protocol-error.ts';
 import { parseRange } from './range.ts';
+import { sendFile } from './send-file.ts';
 
-const mebibyte = 1024 * 1024;
 /** Up to this size a blob is read in one piece and sent with its header. */
 const smallBytes = 64 * 1024;
 
@@ -61,8 +60,8 @@ export async function handleBlob(parts: Parts, exchange: Exchange, repository: s
     return;
   }
   response.writeHead(range ? 206 : 200, answer);
-  const stream = handle.createReadStream({ start, end: start + length - 1, highWaterMark: mebibyte });
-  await pipeline(stream, response, { signal: exchange.signal });
+  const sent = await sendFile(handle, response, { start, length, signal: exchange.signal });
+  if (sent !== length) throw damaged(parts, digest, size, start + sent);
 }
 
 async function remove(parts: Parts, exchange: Exchange, repository: string, digest: ContentDigest): Promise<void> {
