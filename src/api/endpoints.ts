@@ -1,6 +1,18 @@
 import { z } from 'zod';
 import type { Endpoint } from './endpoint.ts';
-import { changeView, environmentView, personView, repositoryView, runRowView, runView, tokenView, traceNode } from './views.ts';
+import {
+  collectedView,
+  registryCheckView,
+  registryUsageView,
+  changeView,
+  environmentView,
+  personView,
+  repositoryView,
+  runRowView,
+  runView,
+  tokenView,
+  traceNode,
+} from './views.ts';
 
 const none = z.object({});
 const id = z.object({ id: z.coerce.number().int().positive() });
@@ -167,6 +179,16 @@ export const endpoints = {
   refuse: endpoint('GET', '/refusals', 'person', 'The newest refusals: pushes, approvals, verdicts', {
     reply: z.array(z.object({ at: z.string(), what: z.string(), detail: z.string() })),
   }),
+
+  collectRegistry: endpoint('POST', '/registry/collect', 'admin', 'Removes from the registry what nothing needs, or says what would go', {
+    body: z.object({ dryRun: z.boolean().default(false) }),
+    reply: collectedView,
+  }),
+  checkRegistry: endpoint('POST', '/registry/check', 'admin', 'Looks for damage in the registry', {
+    body: z.object({ deep: z.boolean().default(false), quarantine: z.boolean().default(false) }),
+    reply: registryCheckView,
+  }),
+  registryUsage: endpoint('GET', '/registry/usage', 'admin', 'What the registry holds, by repository', { reply: registryUsageView }),
 
   keys: endpoint('GET', '/keys', 'public', 'Public keys of papers and ledger', {
     reply: z.object({ papers: z.unknown(), ledger: z.string() }),

@@ -117,3 +117,37 @@ export const traceNode: z.ZodType<TraceNode> = z.lazy(() =>
     children: z.array(traceNode),
   }),
 );
+
+export const collectedView = z.object({
+  images: z.array(
+    z.object({ repository: z.string(), digest: z.string(), tags: z.array(z.string()), fate: z.enum(['kept', 'removed']), why: z.string() }),
+  ),
+  manifests: z.number(),
+  blobs: z.number(),
+  bytes: z.number(),
+});
+
+export const registryCheckView = z.object({
+  damages: z.array(
+    z.object({
+      kind: z.enum(['blob-missing', 'blob-size', 'blob-digest', 'manifest-damaged', 'child-missing', 'tag-dangling']),
+      digest: z.string(),
+      message: z.string(),
+      hits: z.array(z.string()),
+      quarantined: z.string().exactOptional(),
+    }),
+  ),
+  manifests: z.number(),
+  blobs: z.number(),
+  hashed: z.number(),
+  strays: z.number(),
+});
+
+export const registryUsageView = z.object({
+  repositories: z.array(
+    z.object({ repository: z.string(), images: z.number(), blobs: z.number(), bytes: z.number(), limit: z.number().exactOptional() }),
+  ),
+  bytes: z.number(),
+  shared: z.number(),
+  freeBytes: z.number(),
+});

@@ -17,6 +17,31 @@ export const configFile = z.strictObject({
     .strictObject({
       /** `host:port` as it stands in references to images; the server's own address by default. */
       name: z.string().optional(),
+      /** What a collection keeps besides what runs: images so young, the newest of each repository, those of the newest releases. */
+      keep: z
+        .strictObject({
+          days: z.number().int().min(1).max(36_500).default(30),
+          perRepository: z.number().int().min(0).max(10_000).default(5),
+          releases: z.number().int().min(1).max(1_000).default(5),
+        })
+        .prefault({}),
+      /** Hours between collections; 0 collects only when an administrator asks. */
+      collectEveryHours: z.number().min(0).max(10_000).default(24),
+      /** In bytes. */
+      quota: z
+        .strictObject({
+          repositoryBytes: z.number().int().positive().optional(),
+          /** By the name of a repository of the registry, in place of `repositoryBytes`. */
+          repositories: z.record(z.string(), z.number().int().positive()).optional(),
+          totalBytes: z.number().int().positive().optional(),
+          /** Uploads are refused before the disk has less than this. */
+          minimumFreeBytes: z
+            .number()
+            .int()
+            .min(0)
+            .default(512 * 1024 ** 2),
+        })
+        .prefault({}),
     })
     .prefault({}),
   runner: z

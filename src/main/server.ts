@@ -12,6 +12,7 @@ import { systemClock } from '../kernel/clock.ts';
 import { messageOf } from '../kernel/error.ts';
 import { attestations } from '../ledger/attestations.ts';
 import { openLedger } from '../ledger/ledger.ts';
+import { collectRegistry } from '../ops/collect-registry.ts';
 import { propose } from '../ops/propose.ts';
 import { recordRefusal } from '../ops/record-refusal.ts';
 import { recoverRuns } from '../ops/recover-runs.ts';
@@ -104,6 +105,7 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
         const subject = grant.kind === 'push' ? [grant.repository, `run:${grant.run}`] : [`environment:${grant.environment}`];
         await ledger.append({ kind: 'grant', subject, body: JSON.parse(JSON.stringify(grant)) });
       },
+      quota: definedOf(config.registry.quota),
       onRefusal: (refusal) => refused(`${refusal.action} of ${refusal.repository} by ${refusal.holder}`, refusal.reason),
     }),
   );
@@ -150,6 +152,7 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
       return engine;
     },
     registry,
+    retention: config.registry.keep,
     environments,
     releases: openReleases(store, clock),
     lockEnvironment(name, waiting) {
@@ -190,10 +193,24 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
   await seal();
   const sealing = setInterval(seal, sealEveryMs);
   stack.defer(() => clearInterval(sealing));
+  if (config.registry.collectEveryHours > 0) {
+    const collect = () =>
+      collectRegistry(world, 'timer', { dryRun: false, signal }).catch((error: unknown) =>
+        logger.error({ error: messageOf(error) }, 'the registry could not be collected'),
+      );
+    const collecting = setInterval(collect, config.registry.collectEveryHours * 3_600_000);
+    stack.defer(() => clearInterval(collecting));
+  }
   const isolation = await runner.isolation();
   if (!isolation.ok) logger.warn({ reason: isolation.reason }, 'no isolation works here: unreviewed code is refused');
 
   options.onReady(url);
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
   logger.info({}, 'stopping');
+}
+
+type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+function definedOf<T extends object>(value: T): Defined<T> {
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as Defined<T>;
 }

@@ -15,6 +15,7 @@ import type { Runner } from '../runner/port.ts';
 import type { LocalSource } from '../source/local/local-source.ts';
 import type { Store } from '../store/store.ts';
 import type { PapersOffice } from './papers-office.ts';
+import type { Retention } from './retention.ts';
 
 /** Everything that an operation may use, wired once by `main`. It holds no key: signing, pushing and deploying go through their owners. */
 export type World = {
@@ -32,6 +33,8 @@ export type World = {
   /** The engine needs performers that need the world: asked for when it is used. */
   engine(): Engine;
   readonly registry: Registry;
+  /** What a collection of the registry keeps. */
+  readonly retention: Retention;
   readonly environments: Environments;
   readonly releases: Releases;
   /** One release at a time in an environment; later ones wait in order. */

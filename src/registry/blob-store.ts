@@ -15,6 +15,11 @@ export type BlobStore = {
   create(): Promise<{ readonly id: string; readonly path: string; readonly handle: FileHandle }>;
   /** Gives a synced and closed upload its final name. Replaces a file of that name: both were hashed, readers keep the old one. */
   adopt(path: string, digest: ContentDigest): Promise<void>;
+  /** Every file that has a name, in no order. `modifiedAt` in milliseconds since the epoch: when its upload ended. */
+  files(): AsyncIterable<{ readonly digest: string; readonly size: number; readonly modifiedAt: number }>;
+  remove(digest: ContentDigest): Promise<void>;
+  /** Takes a damaged file out of sight, into `damaged/`; it is never served again. Returns where it is. */
+  quarantine(digest: ContentDigest): Promise<string>;
 };
 
 export async function openBlobStore(folder: string): Promise<BlobStore> {
@@ -46,6 +51,23 @@ export async function openBlobStore(folder: string): Promise<BlobStore> {
       }
       await rename(path, target);
       await syncFolder(parent);
+    },
+    async *files() {
+      for (const algorithm of ['sha256', 'sha512'])
+        for (const part of (await unlessMissing(readdir(join(folder, 'blobs', algorithm)))) ?? [])
+          for (const name of (await unlessMissing(readdir(join(folder, 'blobs', algorithm, part)))) ?? []) {
+            const info = await unlessMissing(stat(join(folder, 'blobs', algorithm, part, name)));
+            if (info?.isFile()) yield { digest: `${algorithm}:${name}`, size: info.size, modifiedAt: info.mtimeMs };
+          }
+    },
+    async remove(digest) {
+      await rm(pathOf(digest), { force: true });
+    },
+    async quarantine(digest) {
+      const target = join(folder, 'damaged', digest.replace(':', '-'));
+      await mkdir(dirname(target), { recursive: true, mode: 0o700 });
+      await rename(pathOf(digest), target);
+      return target;
     },
   };
 }

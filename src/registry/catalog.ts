@@ -10,7 +10,8 @@ export type StoredManifest = { readonly digest: ContentDigest; readonly mediaTyp
 
 /** What each repository holds. Positive answers about content are remembered: a digest never means anything else. */
 export type Catalog = {
-  blobSize(repository: string, digest: ContentDigest): Promise<number | undefined>;
+  /** `fresh` asks the database, whatever is remembered. */
+  blobSize(repository: string, digest: ContentDigest, options?: { readonly fresh?: boolean }): Promise<number | undefined>;
   addBlob(repository: string, digest: ContentDigest, size: number): Promise<void>;
   manifest(repository: string, digest: ContentDigest): Promise<StoredManifest | undefined>;
   tag(repository: string, tag: string): Promise<ContentDigest | undefined>;
@@ -32,6 +33,15 @@ export type Catalog = {
   deleteTag(repository: string, tag: string): Promise<boolean>;
   /** Takes the blob from the repository; its file stays until it is collected. False when it was not there. */
   deleteBlob(repository: string, digest: ContentDigest): Promise<boolean>;
+  /** What has a tag of its own, papers left out. */
+  images(): Promise<readonly { readonly repository: string; readonly digest: string; readonly addedAt: string }[]>;
+  /** Removes a manifest and its tags, unless it was put again since it was read. */
+  removeUnchanged(manifest: { readonly repository: string; readonly digest: string; readonly addedAt: string }): Promise<boolean>;
+  /** Takes a blob from a repository unless it was pushed again, or a manifest that came since names it, or `held` says so. */
+  removeUnneeded(
+    row: { readonly repository: string; readonly digest: string; readonly added_at: string },
+    held: () => boolean,
+  ): Promise<boolean>;
 };
 
 export function openCatalog(store: Store, clock: Clock, options: { mutableTags: boolean; deletion: boolean }): Catalog {
@@ -41,9 +51,9 @@ export function openCatalog(store: Store, clock: Clock, options: { mutableTags: 
   const tags = new Memo<ContentDigest>(options.mutableTags || options.deletion ? 0 : 50_000);
   const keyOf = (repository: string, name: string) => `${repository}@${name}`;
 
-  async function blobSize(repository: string, digest: ContentDigest): Promise<number | undefined> {
+  async function blobSize(repository: string, digest: ContentDigest, { fresh = false } = {}): Promise<number | undefined> {
     const known = blobs.get(keyOf(repository, digest));
-    if (known !== undefined) return known;
+    if (known !== undefined && !fresh) return known;
     const row = await db
       .selectFrom('registry_blob')
       .select('size')
@@ -78,7 +88,7 @@ export function openCatalog(store: Store, clock: Clock, options: { mutableTags: 
       await db
         .insertInto('registry_blob')
         .values({ repository, digest, size, added_at: clock.now().toISOString() })
-        .onConflict((c) => c.columns(['repository', 'digest']).doNothing())
+        .onConflict((c) => c.columns(['repository', 'digest']).doUpdateSet({ added_at: clock.now().toISOString() }))
         .execute();
       blobs.set(keyOf(repository, digest), size);
     },
@@ -161,6 +171,59 @@ export function openCatalog(store: Store, clock: Clock, options: { mutableTags: 
       if (repositories !== 'everything') query = query.where('repository', 'in', [...repositories]);
       const row = await query.executeTakeFirst();
       return row && Number(row.size);
+    },
+    async images() {
+      const rows = await db
+        .selectFrom('registry_tag')
+        .innerJoin('registry_manifest', (join) =>
+          join
+            .onRef('registry_manifest.repository', '=', 'registry_tag.repository')
+            .onRef('registry_manifest.digest', '=', 'registry_tag.digest'),
+        )
+        .select(['registry_manifest.repository', 'registry_manifest.digest', 'registry_manifest.added_at'])
+        .distinct()
+        .where('registry_manifest.subject', 'is', null)
+        .where('registry_tag.tag', 'not like', 'sha256-%')
+        .execute();
+      return rows.map((row) => ({ repository: row.repository, digest: row.digest, addedAt: row.added_at }));
+    },
+    async removeUnchanged({ repository, digest, addedAt }) {
+      const removed = await db.transaction().execute(async (trx) => {
+        const { numDeletedRows } = await trx
+          .deleteFrom('registry_manifest')
+          .where('repository', '=', repository)
+          .where('digest', '=', digest)
+          .where('added_at', '=', addedAt)
+          .executeTakeFirst();
+        if (numDeletedRows === 0n) return false;
+        await trx.deleteFrom('registry_tag').where('repository', '=', repository).where('digest', '=', digest).execute();
+        return true;
+      });
+      manifests.delete(keyOf(repository, digest));
+      if (removed) tags.clear();
+      return removed;
+    },
+    async removeUnneeded({ repository, digest, added_at }, held) {
+      return await db.transaction().execute(async (trx) => {
+        // The digest's text stands in every manifest that names it.
+        const naming = await trx
+          .selectFrom('registry_manifest')
+          .select('digest')
+          .where('repository', '=', repository)
+          .where('content', 'like', `%${digest}%`)
+          .limit(1)
+          .executeTakeFirst();
+        // Asked last: whoever takes a lease from here on looks into the database, behind this transaction.
+        if (naming || held()) return false;
+        blobs.delete(keyOf(repository, digest));
+        const { numDeletedRows } = await trx
+          .deleteFrom('registry_blob')
+          .where('repository', '=', repository)
+          .where('digest', '=', digest)
+          .where('added_at', '=', added_at)
+          .executeTakeFirst();
+        return numDeletedRows > 0n;
+      });
     },
   };
 }

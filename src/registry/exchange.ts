@@ -1,11 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Clock } from '../kernel/clock.ts';
 import type { KeyedLock } from '../kernel/keyed-lock.ts';
 import type { Logger } from '../kernel/logger.ts';
 import type { Access } from './access.ts';
 import type { Authority } from './authority.ts';
 import type { BlobStore } from './blob-store.ts';
 import type { Catalog } from './catalog.ts';
+import type { Leases } from './leases.ts';
 import type { RegistryLimits } from './limits.ts';
+import type { Quotas } from './quota.ts';
 import type { Uploads } from './uploads.ts';
 
 /** What the handlers work with; made once. */
@@ -16,6 +19,9 @@ export type Parts = {
   readonly uploads: Uploads;
   /** By digest: whoever gives a blob's file its name, or takes it away, holds it together with the rows. */
   readonly locks: KeyedLock<string>;
+  readonly leases: Leases;
+  readonly quotas: Quotas;
+  readonly clock: Clock;
   readonly limits: RegistryLimits;
   readonly deletion: boolean;
   readonly logger: Logger;

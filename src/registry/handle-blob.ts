@@ -16,7 +16,10 @@ export async function handleBlob(parts: Parts, exchange: Exchange, repository: s
       headers: { allow: 'GET, HEAD' },
     });
   parts.authority.demand(exchange.access, 'pull', repository);
-  const size = await parts.catalog.blobSize(repository, digest);
+  // Who pushes here will rely on the answer: the lease comes before the look, and the look goes past the memory.
+  const pusher = exchange.access?.push === repository;
+  if (pusher) parts.leases.touch(repository, digest, parts.clock.now().getTime());
+  const size = await parts.catalog.blobSize(repository, digest, { fresh: pusher });
   const unknown = () => new ProtocolError('BLOB_UNKNOWN', 'This repository has no such blob', { detail: { digest } });
   if (size === undefined) throw unknown();
   const headers = {

@@ -16,6 +16,8 @@ export async function startUpload(parts: Parts, exchange: Exchange, repository: 
   if (mount !== null && (await mountBlob(parts, exchange, repository, mount, query.get('from')))) return;
   const digest = query.get('digest');
   const expected = digest === null ? undefined : wireDigest(digest);
+  // What is known beforehand is refused beforehand; the rest when it is whole.
+  await parts.quotas.demandRoom(repository, Number(exchange.request.headers['content-length'] ?? 0));
   const upload = await parts.uploads.start(repository);
   if (expected === undefined) return sendProgress(exchange, upload, 202);
   await complete(parts, exchange, upload, expected);
@@ -86,6 +88,7 @@ async function complete(parts: Parts, exchange: Exchange, upload: Upload, expect
   try {
     // The token may have ended, or have been taken back, while the bytes came.
     parts.authority.demand(exchange.access, 'push', upload.repository);
+    await parts.quotas.demandRoom(upload.repository, upload.offset);
     const file = await upload.seal(expected);
     // Name and row together: a collection between them would take the file away.
     using _lock = await parts.locks.take(expected);

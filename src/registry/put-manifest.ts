@@ -11,7 +11,7 @@ import type { RegistryTables } from './tables.ts';
 export const indexTag = /^sha256-[0-9a-f]{64}(?:\.(?:sig|att|sbom))?$/;
 
 /** Layers that are never pushed: their descriptor names where they are fetched from (image-spec layer.md "Non-Distributable Layers"). */
-const foreign = /^application\/vnd\.(?:oci\.image\.layer\.nondistributable\.|docker\.image\.rootfs\.foreign\.)/;
+export const foreignLayer = /^application\/vnd\.(?:oci\.image\.layer\.nondistributable\.|docker\.image\.rootfs\.foreign\.)/;
 
 /**
  * Keeps a manifest whose children are all there, and its tags, in one transaction: a collection that runs beside it sees both or none.
@@ -41,7 +41,8 @@ export async function putManifest(
         annotations: annotations ? JSON.stringify(annotations) : null,
         added_at: now,
       })
-      .onConflict((c) => c.columns(['repository', 'digest']).doNothing())
+      // Put again: a collection that has read the earlier time leaves it alone.
+      .onConflict((c) => c.columns(['repository', 'digest']).doUpdateSet({ added_at: now }))
       .execute();
     for (const tag of tags) await setTag(trx, repository, tag, manifest.digest, { mutable: mutableTags || indexTag.test(tag), now });
   });
@@ -78,7 +79,7 @@ async function setTag(
 
 /** Every child must be in this very repository, with the size that the manifest says. */
 async function checkChildren(trx: Transaction<RegistryTables>, repository: string, parent: WireManifest): Promise<void> {
-  const children = childrenOf(parent).filter((child) => !foreign.test(child.mediaType));
+  const children = childrenOf(parent).filter((child) => !foreignLayer.test(child.mediaType));
   const sizes = await sizesOf(trx, repository, parent.kind === 'index' ? 'registry_manifest' : 'registry_blob', children);
   const missing: string[] = [];
   for (const child of children) {

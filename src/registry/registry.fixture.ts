@@ -27,7 +27,7 @@ export type TestRegistry = AsyncDisposable & {
 export const people = { anna: 'token-of-anna', root: 'token-of-root' } as const;
 
 type Handle = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
-export type TestOptions = Partial<Pick<RegistryOptions, 'open' | 'mutableTags' | 'deletion' | 'limits'>> & {
+export type TestOptions = Partial<Pick<RegistryOptions, 'open' | 'mutableTags' | 'deletion' | 'limits' | 'quota'>> & {
   /** An existing folder is kept. */
   readonly folder?: string;
   readonly wrap?: (handle: Handle) => Handle;
@@ -69,6 +69,7 @@ export async function startTestRegistry(options: TestOptions = {}): Promise<Test
     ...(options.open === undefined ? {} : { open: options.open }),
     ...(options.mutableTags === undefined ? {} : { mutableTags: options.mutableTags }),
     ...(options.deletion === undefined ? {} : { deletion: options.deletion }),
+    ...(options.quota === undefined ? {} : { quota: options.quota }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
   cleanUp.use(registry);

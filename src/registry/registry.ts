@@ -10,10 +10,15 @@ import type { Store } from '../store/store.ts';
 import { BearerTokens, type Access } from './access.ts';
 import { createAuthority, openAuthority, type Authenticate, type Refusal } from './authority.ts';
 import { openBlobStore } from './blob-store.ts';
-import { openCatalog } from './catalog.ts';
+import { openCatalog, type Catalog } from './catalog.ts';
+import { checkRegistry, type CheckOptions, type CheckReport } from './check.ts';
+import { collectGarbage, type Collected, type CollectOptions } from './collect.ts';
 import { createHandler } from './handler.ts';
+import { Leases } from './leases.ts';
 import { defaultLimits, type RegistryLimits } from './limits.ts';
 import { newPullCredential, openPullTokens, type PullCredential } from './pull-tokens.ts';
+import { openQuotas, type Quota, type Usage } from './quota.ts';
+import type { RegistryTables } from './tables.ts';
 import { createTokenEndpoint } from './token-endpoint.ts';
 import { createUploads } from './uploads.ts';
 
@@ -50,6 +55,13 @@ export type Registry = AsyncDisposable & {
   mintPull(options: { environment: string; repositories: readonly string[]; ttlMs: number }): Promise<PullCredential>;
   /** Takes back all generations, and every bearer token made from them. Returns how many were valid. */
   revokePull(environment: string): Promise<number>;
+  /** Removes what nothing needs; see collect.ts. One at a time. @throws WaybillError CONFLICT */
+  collect(options: CollectOptions): Promise<Collected>;
+  /** Looks for damage; see check.ts. */
+  check(options: CheckOptions): Promise<CheckReport>;
+  usage(): Promise<Usage>;
+  /** Everything with a tag, papers left out. */
+  images: Catalog['images'];
   /** Takes back the bearer tokens that were made from a person's own token (which lives elsewhere). */
   revokePerson(person: string): void;
 };
@@ -69,12 +81,15 @@ export type RegistryOptions = {
   readonly onRefusal?: (refusal: Refusal) => void;
   /** Everybody may do everything: for a registry on loopback alone (`waybill registry serve --open`). */
   readonly open?: boolean;
+  readonly quota?: Quota;
   readonly mutableTags?: boolean;
   readonly deletion?: boolean;
   readonly limits?: Partial<RegistryLimits>;
 };
 
 const maxPushMs = 6 * 60 * 60_000;
+/** As long as the token of whoever was told that a blob is there, at most. */
+const leaseMs = maxPushMs;
 
 /** Opens the embedded registry (OCI distribution-spec 1.1). What a crash left half-written is removed. */
 export async function openRegistry(options: RegistryOptions): Promise<Registry> {
@@ -87,6 +102,11 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   const blobs = await openBlobStore(options.folder);
   const catalog = openCatalog(store, clock, { mutableTags: options.mutableTags ?? false, deletion });
   const uploads = createUploads(blobs, limits, clock);
+  const db = store.as<RegistryTables>();
+  const quotas = openQuotas(db, options.folder, options.quota ?? {});
+  const leases = new Leases(leaseMs);
+  const locks = new KeyedLock<string>();
+  let collecting = false;
   const onRefusal = (refusal: Refusal) => {
     logger.warn(refusal, 'The registry refused a request');
     options.onRefusal?.(refusal);
@@ -94,7 +114,7 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   const { authenticate, realm, service } = options;
   const authority = options.open ? openAuthority() : createAuthority({ bearers, pulls, authenticate, clock, realm, service, onRefusal });
   const handle = createHandler({
-    parts: { blobs, catalog, authority, uploads, locks: new KeyedLock(), limits, deletion, logger },
+    parts: { blobs, catalog, authority, uploads, locks, leases, quotas, clock, limits, deletion, logger },
     token: createTokenEndpoint({ authority, bearers, clock, onRefusal }),
   });
   const sweeping = setInterval(
@@ -131,6 +151,18 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
       bearers.revoke((access) => access.kind === 'pull' && access.holder === `environment ${environment}`);
       return count;
     },
+    async collect(asked) {
+      if (collecting) throw new WaybillError('CONFLICT', 'the registry is being collected already', { fix: 'Wait until it is done.' });
+      collecting = true;
+      try {
+        return await collectGarbage({ db, catalog, blobs, locks, leases, clock }, asked);
+      } finally {
+        collecting = false;
+      }
+    },
+    check: (asked) => checkRegistry({ db, blobs }, asked),
+    usage: () => quotas.usage(),
+    images: catalog.images,
     revokePerson: (person) => bearers.revoke((access) => access.kind === 'person' && access.holder === person),
     async [Symbol.asyncDispose]() {
       clearInterval(sweeping);

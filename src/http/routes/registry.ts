@@ -1,0 +1,22 @@
+import type { FastifyInstance } from 'fastify';
+import { endpoints } from '../../api/endpoints.ts';
+import { checkRegistry } from '../../ops/check-registry.ts';
+import { collectRegistry } from '../../ops/collect-registry.ts';
+import type { World } from '../../ops/world.ts';
+import { serve, type Authenticate } from '../serve.ts';
+
+/** What keeps the registry healthy. */
+export function registryRoutes(app: FastifyInstance, world: World, who: Authenticate): void {
+  serve(app, who, endpoints.collectRegistry, async ({ body, signal }, by) => {
+    const { images, ...rest } = await collectRegistry(world, by, { ...body, signal });
+    return { ...rest, images: images.map((image) => ({ ...image, tags: [...image.tags] })) };
+  });
+  serve(app, who, endpoints.checkRegistry, async ({ body, signal }, by) => {
+    const { damages, ...rest } = await checkRegistry(world, by, { ...body, signal });
+    return { ...rest, damages: damages.map((damage) => ({ ...damage, hits: [...damage.hits] })) };
+  });
+  serve(app, who, endpoints.registryUsage, async () => {
+    const { repositories, ...rest } = await world.registry.usage();
+    return { ...rest, repositories: [...repositories] };
+  });
+}
