@@ -98,6 +98,7 @@ const program = commandLine({
     runLocal: unused,
     buildImages: unused,
     registryServe: unused,
+    applyPullSecret: unused,
   },
 } satisfies CliContext);
 

@@ -1,5 +1,6 @@
 import type { Client } from '../api/client.ts';
 import type { Secret } from '../kernel/secret.ts';
+import type { PullSecretObject } from './pull-secret-object.ts';
 import type { LocalBuild, LocalBuildOptions } from './local-build.ts';
 
 /** What a command gets from `main`: nothing below reads the environment, writes to the process' streams or exits. */
@@ -43,6 +44,7 @@ export type Processes = {
   signer(options: { data: string; untilStdinEnds: boolean; signal: AbortSignal; onReady(socket: string): void }): Promise<void>;
   admission(options: AdmissionOptions & { signal: AbortSignal; onReady(url: string): void }): Promise<void>;
   registryServe(options: { data: string; host: string; port: number; signal: AbortSignal; onReady(url: string): void }): Promise<void>;
+  applyPullSecret(options: { kubeconfig: string; secret: PullSecretObject; signal: AbortSignal }): Promise<void>;
   backup(options: { data: string; to: string; signal: AbortSignal }): Promise<{ bytes: number; files: number }>;
   restore(options: { data: string; from: string; signal: AbortSignal }): Promise<{ files: number }>;
   /** Runs stages of a checkout without a server. */

@@ -8,6 +8,7 @@ import { imageCommands } from './commands/image.ts';
 import { lintCommands } from './commands/lint.ts';
 import { loginCommands } from './commands/login.ts';
 import { processCommands } from './commands/processes.ts';
+import { pullSecretCommands } from './commands/pull-secret.ts';
 import { registryCommands } from './commands/registry.ts';
 import { runCommand } from './commands/run.ts';
 import { runsCommands } from './commands/runs.ts';
@@ -34,6 +35,7 @@ export function commandLine(context: CliContext): Command {
   runsCommands(program, context);
   evidenceCommands(program, context);
   admissionCommands(program, context);
+  pullSecretCommands(program, context);
   registryCommands(program, context);
   traceCommands(program, context);
   acceptJsonAnywhere(program);

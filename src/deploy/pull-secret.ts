@@ -1,5 +1,6 @@
 import type { Secret } from '../kernel/secret.ts';
 import type { KubeObject } from '../kube/object.ts';
+import { dockerConfig } from '../oci/docker-config.ts';
 import { managedBy, managedByLabel } from './manifests/stamp.ts';
 
 /** With which the nodes of an environment may pull, and nothing else. `registry` is host and port, as in image references. */
@@ -14,13 +15,11 @@ export function pullSecretObject(credential: PullCredential, namespace: string):
     kind: 'Secret',
     metadata: { name: pullSecretName, namespace, labels: { [managedByLabel]: managedBy } },
     type: 'kubernetes.io/dockerconfigjson',
-    data: { '.dockerconfigjson': Buffer.from(dockerConfig(credential)).toString('base64') },
+    data: { '.dockerconfigjson': Buffer.from(loginOf(credential)).toString('base64') },
   };
 }
 
-/** The content of a Docker `config.json` with one login; podman's authfile has the same form. */
-export function dockerConfig(credential: PullCredential): string {
-  const password = credential.password.reveal();
-  const auth = Buffer.from(`${credential.username}:${password}`).toString('base64');
-  return JSON.stringify({ auths: { [credential.registry]: { username: credential.username, password, auth } } });
+/** For podman's authfile, which has the same form. */
+export function loginOf({ registry, username, password }: PullCredential): string {
+  return dockerConfig([{ server: registry, username, password }]);
 }

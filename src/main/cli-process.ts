@@ -54,6 +54,7 @@ const context: CliContext = {
     signer: async (options) => (await import('./signer.ts')).signer(options),
     admission: async (options) => (await import('./admission.ts')).admission(options),
     registryServe: async (options) => (await import('./registry-serve.ts')).registryServe(options),
+    applyPullSecret: async (options) => (await import('./apply-pull-secret.ts')).applyPullSecret(options),
     backup: async (options) => (await import('./backup.ts')).backup(options),
     restore: async (options) => (await import('./backup.ts')).restore(options),
     buildImages: async (options) => (await import('./build-local.ts')).buildLocal({ ...options, environment }),
