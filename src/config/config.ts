@@ -25,6 +25,8 @@ export const configFile = z.strictObject({
           releases: z.number().int().min(1).max(1_000).default(5),
         })
         .prefault({}),
+      /** Of one holder of credentials; more is answered with 429 and when to try again. */
+      requestsPerSecond: z.number().int().min(1).max(1_000_000).default(500),
       /** Hours between collections; 0 collects only when an administrator asks. */
       collectEveryHours: z.number().min(0).max(10_000).default(24),
       /** In bytes. */

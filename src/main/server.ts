@@ -19,7 +19,7 @@ import { recoverRuns } from '../ops/recover-runs.ts';
 import { startInitial } from '../ops/start-initial.ts';
 import type { World } from '../ops/world.ts';
 import { registryServerOptions } from '../registry/limits.ts';
-import { openRegistry } from '../registry/registry.ts';
+import { openRegistry, type Grant } from '../registry/registry.ts';
 import { createEngine, type Engine } from '../run/engine.ts';
 import { openJournal } from '../run/journal.ts';
 import { openLogs } from '../run/logs.ts';
@@ -102,10 +102,11 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
         return person && { person: person.id, admin: person.role === 'admin' };
       },
       async onGrant(grant) {
-        const subject = grant.kind === 'push' ? [grant.repository, `run:${grant.run}`] : [`environment:${grant.environment}`];
+        const subject = subjectOf(grant);
         await ledger.append({ kind: 'grant', subject, body: JSON.parse(JSON.stringify(grant)) });
       },
       quota: definedOf(config.registry.quota),
+      limits: { requestsPerSecond: config.registry.requestsPerSecond },
       onRefusal: (refusal) => refused(`${refusal.action} of ${refusal.repository} by ${refusal.holder}`, refusal.reason),
     }),
   );
@@ -213,4 +214,16 @@ type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 
 function definedOf<T extends object>(value: T): Defined<T> {
   return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as Defined<T>;
+}
+
+/** By what a grant is found in the ledger. */
+function subjectOf(grant: Grant): string[] {
+  switch (grant.kind) {
+    case 'push':
+      return [grant.repository, `run:${grant.run}`];
+    case 'pull':
+      return [`environment:${grant.environment}`];
+    default:
+      return [...grant.repositories];
+  }
 }

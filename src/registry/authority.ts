@@ -4,6 +4,7 @@ import { Secret } from '../kernel/secret.ts';
 import { covers, type Access, type BearerTokens } from './access.ts';
 import { isPullUser, type PullTokens } from './pull-tokens.ts';
 import { ProtocolError } from './protocol-error.ts';
+import { RateLimit, tooMany } from './rate-limit.ts';
 
 export type Authenticate = (username: string, password: Secret) => Promise<{ person: string; admin: boolean } | undefined>;
 
@@ -14,7 +15,8 @@ export type Refusal = { readonly action: 'pull' | 'push'; readonly repository: s
 export type Authority = {
   /** Undefined for a request without credentials. @throws ProtocolError UNAUTHORIZED */
   identify(request: IncomingMessage): Promise<Access | undefined>;
-  identifyBasic(username: string, password: Secret): Promise<Access | undefined>;
+  /** @param from the address that asks @throws ProtocolError TOOMANYREQUESTS after too many wrong ones */
+  identifyBasic(username: string, password: Secret, from: string): Promise<Access | undefined>;
   /** @throws ProtocolError UNAUTHORIZED (with the challenge), DENIED */
   demand(access: Access | undefined, action: 'pull' | 'push', repository: string): void;
   /** @throws ProtocolError UNAUTHORIZED when nobody is there, for the base path */
@@ -41,7 +43,20 @@ export function createAuthority(parts: {
     return { 'www-authenticate': `Bearer ${fields.join(',')}` };
   };
 
-  async function identifyBasic(username: string, password: Secret): Promise<Access | undefined> {
+  /** Guessing is slow, whoever is guessed at; a right one among them does not wait for others' wrong ones. */
+  const failures = new RateLimit({ perSecond: 0.2, burst: 30 });
+
+  async function identifyBasic(username: string, password: Secret, from: string): Promise<Access | undefined> {
+    const key = `${from} ${username}`;
+    const now = clock.now().getTime();
+    const seconds = failures.wait(key, now);
+    if (seconds > 0) throw tooMany('Too many wrong credentials', seconds);
+    const access = await verify(username, password);
+    if (!access) failures.take(key, now);
+    return access;
+  }
+
+  async function verify(username: string, password: Secret): Promise<Access | undefined> {
     if (isPullUser(username)) return await pulls.find(username, password);
     const known = await parts.authenticate(username, password);
     if (!known) return undefined;
@@ -57,7 +72,7 @@ export function createAuthority(parts: {
       const basic = parseBasic(header);
       const bearer = /^bearer +([A-Za-z0-9._~+/=-]{1,4096})$/i.exec(header)?.[1];
       const access = basic
-        ? await identifyBasic(basic.username, basic.password)
+        ? await identifyBasic(basic.username, basic.password, addressOf(request))
         : bearer === undefined
           ? undefined
           : bearers.find(bearer, clock.now().getTime());
@@ -90,6 +105,11 @@ export function createAuthority(parts: {
       });
     },
   };
+}
+
+/** The peer's; behind a proxy that is the proxy's, and the name alone tells people apart. */
+export function addressOf(request: IncomingMessage): string {
+  return request.socket.remoteAddress ?? '';
 }
 
 /** Asks nobody for anything. */

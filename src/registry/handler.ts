@@ -1,12 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isWaybillError, messageOf, WaybillError } from '../kernel/error.ts';
 import { withDeadline } from '../kernel/deadline.ts';
+import { addressOf } from './authority.ts';
 import type { Exchange, Parts } from './exchange.ts';
 import { handleBlob } from './handle-blob.ts';
 import { listReferrers, listTags } from './handle-lists.ts';
 import { handleManifest } from './handle-manifest.ts';
 import { continueUpload, startUpload } from './handle-upload.ts';
 import { ProtocolError, sendError, sendJson } from './protocol-error.ts';
+import { tooMany, type RateLimit } from './rate-limit.ts';
 import { parseRoute, type Route } from './route.ts';
 
 /** A body that nobody wants any more is read away for this long, so that the client sees the refusal before the connection ends. */
@@ -18,8 +20,10 @@ type TokenEndpoint = (request: IncomingMessage, response: ServerResponse, query:
 export function createHandler(options: {
   parts: Parts;
   token: TokenEndpoint;
+  /** Undefined where nobody is held back. */
+  requests: RateLimit | undefined;
 }): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
-  const { parts, token } = options;
+  const { parts, token, requests } = options;
   const { limits, logger, authority } = parts;
 
   async function answer(request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
@@ -27,9 +31,13 @@ export function createHandler(options: {
     const mark = url.indexOf('?');
     const path = mark < 0 ? url : url.slice(0, mark);
     const query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
-    if (path === '/registry/token') return await token(request, response, query);
+    if (path === '/registry/token') {
+      hold(`address ${addressOf(request)}`);
+      return await token(request, response, query);
+    }
     response.setHeader('docker-distribution-api-version', 'registry/2.0');
     const access = await authority.identify(request);
+    hold(access?.holder ?? `address ${addressOf(request)}`);
     const exchange = { request, response, method: request.method ?? '', query, access, signal };
     let route: Route;
     try {
@@ -39,6 +47,13 @@ export function createHandler(options: {
       throw error;
     }
     await dispatch(exchange, route);
+  }
+
+  function hold(key: string): void {
+    const now = parts.clock.now().getTime();
+    const seconds = requests?.wait(key, now) ?? 0;
+    if (seconds > 0) throw tooMany(`More than ${limits.requestsPerSecond} requests a second`, seconds);
+    requests?.take(key, now);
   }
 
   async function dispatch(exchange: Exchange, route: Route): Promise<void> {

@@ -10,6 +10,8 @@ export type RegistryLimits = {
   readonly idleMs: number;
   /** A request that takes longer is ended, however lively. */
   readonly requestMs: number;
+  /** Of one holder of credentials, or of one address without; twenty seconds' worth may come at once. */
+  readonly requestsPerSecond: number;
 };
 
 export const defaultLimits: RegistryLimits = {
@@ -19,6 +21,7 @@ export const defaultLimits: RegistryLimits = {
   uploadIdleMs: 15 * 60_000,
   idleMs: 60_000,
   requestMs: 60 * 60_000,
+  requestsPerSecond: 500,
 };
 
 /**

@@ -13,12 +13,14 @@ import { openBlobStore } from './blob-store.ts';
 import { openCatalog, type Catalog } from './catalog.ts';
 import { checkRegistry, type CheckOptions, type CheckReport } from './check.ts';
 import { collectGarbage, type Collected, type CollectOptions } from './collect.ts';
+import { openGrantLog, type TokenGrant } from './grant-log.ts';
 import { createHandler } from './handler.ts';
 import { Leases } from './leases.ts';
 import { defaultLimits, type RegistryLimits } from './limits.ts';
 import { newPullCredential, openPullTokens, type PullCredential } from './pull-tokens.ts';
 import { openQuotas, type Quota, type Usage } from './quota.ts';
 import type { RegistryTables } from './tables.ts';
+import { RateLimit } from './rate-limit.ts';
 import { createTokenEndpoint } from './token-endpoint.ts';
 import { createUploads } from './uploads.ts';
 
@@ -38,7 +40,8 @@ export type Grant =
       readonly username: string;
       readonly repositories: readonly string[];
       readonly expiresAt: string;
-    };
+    }
+  | TokenGrant;
 
 /** Disposing it takes the token back. */
 export type PushToken = Disposable & { readonly token: Secret; readonly expiresAt: string };
@@ -114,8 +117,9 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   const { authenticate, realm, service } = options;
   const authority = options.open ? openAuthority() : createAuthority({ bearers, pulls, authenticate, clock, realm, service, onRefusal });
   const handle = createHandler({
+    requests: options.open ? undefined : new RateLimit({ perSecond: limits.requestsPerSecond, burst: 20 * limits.requestsPerSecond }),
     parts: { blobs, catalog, authority, uploads, locks, leases, quotas, clock, limits, deletion, logger },
-    token: createTokenEndpoint({ authority, bearers, clock, onRefusal }),
+    token: createTokenEndpoint({ authority, bearers, clock, onRefusal, onGrant: openGrantLog(options.onGrant) }),
   });
   const sweeping = setInterval(
     () => void uploads.sweep().catch((error: unknown) => logger.error({ error: messageOf(error) }, 'Old uploads could not be removed')),

@@ -3,8 +3,9 @@ import type { Clock } from '../kernel/clock.ts';
 import { Secret } from '../kernel/secret.ts';
 import { isRepositoryPath } from '../oci/reference.ts';
 import { covers, type Access, type BearerTokens } from './access.ts';
-import { parseBasic, type Authority, type Refusal } from './authority.ts';
+import { addressOf, parseBasic, type Authority, type Refusal } from './authority.ts';
 import { readBody } from './body.ts';
+import type { TokenGrant } from './grant-log.ts';
 import { ProtocolError, sendJson } from './protocol-error.ts';
 
 /** A bearer token from here lives this long; a minted push or pull secret bounds it further. */
@@ -20,17 +21,25 @@ export function createTokenEndpoint(parts: {
   bearers: BearerTokens;
   clock: Clock;
   onRefusal: (refusal: Refusal) => void;
+  /** Hears of a grant before the client does. */
+  onGrant: (grant: TokenGrant, now: number) => Promise<void>;
 }): (request: IncomingMessage, response: ServerResponse, query: URLSearchParams) => Promise<void> {
   const { authority, bearers, clock } = parts;
   const basicChallenge = { 'www-authenticate': 'Basic realm="waybill",charset="UTF-8"' };
 
   return async (request, response, query) => {
     const asked = await readAsked(request, query);
-    const access = asked.credentials && (await authority.identifyBasic(asked.credentials.username, asked.credentials.password));
+    const access =
+      asked.credentials && (await authority.identifyBasic(asked.credentials.username, asked.credentials.password, addressOf(request)));
     if (!access) throw new ProtocolError('UNAUTHORIZED', 'Name and token are wrong, missing, or expired', { headers: basicChallenge });
     const now = clock.now();
     const granted = grant(access, asked.scopes);
     const expiresAt = Math.min(now.getTime() + lifetimeMs, access.kind === 'person' ? Number.POSITIVE_INFINITY : access.expiresAt);
+    const repositories = [...granted];
+    await parts.onGrant(
+      { kind: 'token', holder: access.holder, repositories, expiresAt: new Date(expiresAt).toISOString() },
+      now.getTime(),
+    );
     const token = bearers.issue(
       { kind: access.kind, holder: access.holder, mayPull: access.mayPull, pull: granted, expiresAt },
       now.getTime(),
