@@ -11,6 +11,10 @@ export const configFile = z.strictObject({
       port: z.number().int().min(0).max(65535).default(8080),
       /** How people, git and container engines reach the server. */
       url: z.url().optional(),
+      /** Certificate chain and key, PEM, relative to the data directory; read again when they change. */
+      tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
+      /** Something in front speaks TLS: plain HTTP on other addresses than loopback is then meant. */
+      behindProxy: z.boolean().default(false),
     })
     .prefault({}),
   registry: z

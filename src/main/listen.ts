@@ -1,9 +1,10 @@
 import type { Server } from 'node:http';
+import type { Server as TlsServer } from 'node:https';
 import { WaybillError } from '../kernel/error.ts';
 
 /** Listens until it is disposed. `name` is `host:port` as clients write it. @throws WaybillError CONFLICT, with `fix` */
 export async function listen(
-  server: Server,
+  server: Server | TlsServer,
   { host, port }: { readonly host: string; readonly port: number },
   fix: string,
 ): Promise<AsyncDisposable & { readonly name: string }> {

@@ -3,7 +3,8 @@ import type { Names } from '../evidence/subjects.ts';
 
 /** The server's address as people reach it. */
 export function urlOf(config: Pick<Config, 'server'>): string {
-  return (config.server.url ?? `http://${config.server.host}:${config.server.port}`).replace(/\/+$/, '');
+  const { host, port, tls } = config.server;
+  return (config.server.url ?? `http${tls ? 's' : ''}://${host}:${port}`).replace(/\/+$/, '');
 }
 
 /** `host:port` in references to images. */

@@ -1,5 +1,4 @@
 import { createServer } from 'node:http';
-import { isIP } from 'node:net';
 import path from 'node:path';
 import type { Processes } from '../cli/context.ts';
 import { foldersOf } from '../config/folders.ts';
@@ -10,6 +9,7 @@ import { registryMigrations } from '../registry/migrations.ts';
 import { openRegistry } from '../registry/registry.ts';
 import { openStore } from '../store/store.ts';
 import { serveControl } from './control.ts';
+import { isLoopback } from './doors.ts';
 import { listen } from './listen.ts';
 import { processLogger } from './logger.ts';
 import { privateFolder } from './private-folder.ts';
@@ -52,9 +52,4 @@ export async function registryServe(options: Parameters<Processes['registryServe
   server.on('request', (request, response) => void registry.handle(request, response));
   options.onReady(`http://${address.name}`);
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-}
-
-function isLoopback(host: string): boolean {
-  if (host === 'localhost' || host === '::1') return true;
-  return isIP(host) === 4 && host.startsWith('127.');
 }

@@ -1,5 +1,4 @@
 import { realpath, rm } from 'node:fs/promises';
-import { createServer } from 'node:http';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { Processes } from '../cli/context.ts';
@@ -18,7 +17,6 @@ import { recordRefusal } from '../ops/record-refusal.ts';
 import { recoverRuns } from '../ops/recover-runs.ts';
 import { startInitial } from '../ops/start-initial.ts';
 import type { World } from '../ops/world.ts';
-import { registryServerOptions } from '../registry/limits.ts';
 import { openRegistry, type Grant } from '../registry/registry.ts';
 import { createEngine, type Engine } from '../run/engine.ts';
 import { openJournal } from '../run/journal.ts';
@@ -29,12 +27,12 @@ import { openSecrets } from '../secrets/secrets.ts';
 import { openLocalSource, type LocalSource } from '../source/local/local-source.ts';
 import { openStore } from '../store/store.ts';
 import { serveControl } from './control.ts';
-import { listen } from './listen.ts';
+import { makeDoors } from './doors.ts';
 import { processLogger } from './logger.ts';
 import { startSigner } from './managed-signer.ts';
 import { connectSigner } from '../evidence/signer/client.ts';
 import { migrations } from './migrations.ts';
-import { ownAddressOf, registryNameOf, urlOf } from './names.ts';
+import { registryNameOf, urlOf } from './names.ts';
 import { openPapersOffice } from './papers-office.ts';
 import { serverPerformers } from './performers.ts';
 import { loadPolicies } from './policies.ts';
@@ -64,6 +62,7 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
   const moving = new SharedLock();
   stack.use(await serveControl(folders.sockets.control, () => moving.alone()));
 
+  const doors = stack.use(await makeDoors(config, logger));
   const store = stack.use(openStore(folders.storeFile));
   const applied = await store.migrate(migrations);
   if (applied.length > 0) logger.info({ applied }, 'the database was migrated');
@@ -166,7 +165,7 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
     defaultPolicy,
     url,
     registryName,
-    registryAddress: ownAddressOf(config),
+    registryAddress: doors.own,
     workFolder: folders.work,
   };
   engine = stack.use(
@@ -183,10 +182,9 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
   );
   await rm(path.join(folders.work, 'images'), { recursive: true, force: true });
 
-  const http = createServer(registryServerOptions);
   const app = await createHttp(world);
-  http.on('request', (request, response) => app.handle(request, response));
-  stack.use(await listen(http, config.server, 'End what has the port, or set another in waybill.json: server.port.'));
+  doors.onRequest((request, response) => app.handle(request, response));
+  stack.use(await doors.open());
   // Pushes of an image go through our own address: recovery comes after listening.
   await recoverRuns(world);
   // A signer that refuses (a clock that was wrong once, a damaged state file) must not keep everything else down: known entries still hold.
