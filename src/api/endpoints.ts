@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Endpoint } from './endpoint.ts';
 import {
   collectedView,
+  importView,
   registryCheckView,
   registryUsageView,
   changeView,
@@ -149,7 +150,18 @@ export const endpoints = {
   }),
 
   listImages: endpoint('GET', '/images', 'person', 'Published images that have papers', {
-    reply: z.array(z.object({ digest: z.string(), repository: z.string(), commit: z.string(), run: z.number(), validUntil: z.string() })),
+    reply: z.array(
+      z.object({
+        digest: z.string(),
+        repository: z.string(),
+        /** Of what was built here. */
+        commit: z.string().exactOptional(),
+        run: z.number().exactOptional(),
+        /** Of what was imported: where it comes from. */
+        imported: z.object({ number: z.number(), reference: z.string() }).exactOptional(),
+        validUntil: z.string(),
+      }),
+    ),
   }),
   showPapers: endpoint(
     'GET',
@@ -180,6 +192,22 @@ export const endpoints = {
     reply: z.array(z.object({ at: z.string(), what: z.string(), detail: z.string() })),
   }),
 
+  listImports: endpoint('GET', '/imports', 'person', 'Third-party images that were asked for, newest first', {
+    reply: z.array(importView),
+  }),
+  requestImport: endpoint('POST', '/imports', 'person', 'Asks for a third-party image: the digest that the reference names now', {
+    body: z.object({ reference: z.string().max(900), reason: z.string().max(2_000), as: z.string().max(200).optional() }),
+    reply: importView,
+  }),
+  approveImport: endpoint('POST', '/imports/:id/approve', 'reviewer', 'Vouches for an import; with enough approvals it is copied', {
+    params: id,
+    reply: importView,
+  }),
+  rejectImport: endpoint('POST', '/imports/:id/reject', 'reviewer', 'Rejects an import', {
+    params: id,
+    body: z.object({ why: z.string().max(2_000).default('') }),
+    reply: importView,
+  }),
   collectRegistry: endpoint('POST', '/registry/collect', 'admin', 'Removes from the registry what nothing needs, or says what would go', {
     body: z.object({ dryRun: z.boolean().default(false) }),
     reply: collectedView,

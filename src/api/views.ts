@@ -104,19 +104,33 @@ export type RunRowView = z.output<typeof runRowView>;
 
 /** A node of `waybill trace`: what it is, what it is called, what is known of it, and what it leads to. */
 export type TraceNode = {
-  kind: 'workload' | 'release' | 'image' | 'paper' | 'run' | 'stage' | 'change' | 'review' | 'commit' | 'person' | 'ledger';
+  kind: 'workload' | 'release' | 'image' | 'import' | 'paper' | 'run' | 'stage' | 'change' | 'review' | 'commit' | 'person' | 'ledger';
   name: string;
   detail: Record<string, string>;
   children: TraceNode[];
 };
 export const traceNode: z.ZodType<TraceNode> = z.lazy(() =>
   z.object({
-    kind: z.enum(['workload', 'release', 'image', 'paper', 'run', 'stage', 'change', 'review', 'commit', 'person', 'ledger']),
+    kind: z.enum(['workload', 'release', 'image', 'import', 'paper', 'run', 'stage', 'change', 'review', 'commit', 'person', 'ledger']),
     name: z.string(),
     detail: z.record(z.string(), z.string()),
     children: z.array(traceNode),
   }),
 );
+
+export const importView = z.object({
+  id: z.number(),
+  reference: z.string(),
+  digest: z.string(),
+  repository: z.string(),
+  reason: z.string(),
+  requestedBy: z.string(),
+  requestedAt: z.string(),
+  state: z.enum(['requested', 'approved', 'imported', 'rejected']),
+  approvals: z.array(z.object({ reviewer: z.string(), at: z.string() })),
+  importedAt: z.string().exactOptional(),
+  why: z.string().exactOptional(),
+});
 
 export const collectedView = z.object({
   images: z.array(

@@ -32,6 +32,20 @@ export type StageFacts = {
   readonly pipelineFile?: { readonly path: string; readonly commit: GitOid; readonly digest?: Digest };
 };
 
+/** A third-party image that was copied into the registry after people approved exactly this digest. */
+export type ImportFacts = {
+  readonly number: number;
+  readonly image: { readonly repository: string; readonly digest: Digest };
+  /** The upstream reference that was asked for. */
+  readonly reference: string;
+  readonly reason: string;
+  readonly requestedBy: string;
+  readonly requestedAt: string;
+  /** By people who may review, other than whoever asked. */
+  readonly approvals: readonly { readonly reviewer: string; readonly at: string }[];
+  readonly importedAt: string;
+};
+
 export type BuildFacts = {
   readonly source: SourceFacts;
   readonly run: number;

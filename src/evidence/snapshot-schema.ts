@@ -7,10 +7,10 @@ const oid = z.custom<GitOid>((value) => typeof value === 'string' && isGitOid(va
 const time = z.iso.datetime({ offset: true });
 const text = z.string().max(2_000);
 
-/** The parser of `SnapshotImage`. */
-export const snapshotImageSchema = z.object({
+const builtSchema = z.object({
   digest,
   repository: text.min(1),
+  imported: z.never().exactOptional(),
   source: z.object({ repository: text.min(1), commit: oid, tree: oid }),
   review: z
     .object({ change: z.int(), method: z.enum(['identical', 'mechanical-merge']), approvals: z.array(text).max(100) })
@@ -20,6 +20,16 @@ export const snapshotImageSchema = z.object({
   run: z.int(),
   validUntil: time,
 });
+
+const importedSchema = z.object({
+  digest,
+  repository: text.min(1),
+  imported: z.object({ number: z.int(), reference: text, requestedBy: text, approvals: z.array(text).max(100) }),
+  validUntil: time,
+});
+
+/** The parser of `SnapshotImage`. */
+export const snapshotImageSchema = z.union([importedSchema, builtSchema]);
 
 /** The parser of `Snapshot`. Strict about what it knows; unknown fields are dropped, so that an older gate reads a newer snapshot. */
 export const snapshotSchema = z.object({

@@ -20,14 +20,32 @@ export type Snapshot = {
 };
 
 /** Exists only for a digest whose verification summary (VSA) was signed with the result PASSED. */
-export type SnapshotImage = {
+export type SnapshotImage = BuiltEntry | ImportedEntry;
+
+type Entry = {
   readonly digest: Digest;
   /** Repository in the registry, without host: `shop/shop`. */
   readonly repository: string;
+  readonly validUntil: string;
+};
+
+/** A third-party image that people vouched for; nothing is known about its source. */
+export type ImportedEntry = Entry & {
+  readonly imported: {
+    readonly number: number;
+    /** Where it comes from. */
+    readonly reference: string;
+    readonly requestedBy: string;
+    readonly approvals: readonly string[];
+  };
+};
+
+/** Built by a run. */
+export type BuiltEntry = Entry & {
+  readonly imported?: never;
   readonly source: { readonly repository: string; readonly commit: GitOid; readonly tree: GitOid };
   readonly review?: { readonly change: number; readonly method: 'identical' | 'mechanical-merge'; readonly approvals: readonly string[] };
   readonly tests: readonly { readonly stage: string; readonly passed: boolean }[];
   readonly provenance: boolean;
   readonly run: number;
-  readonly validUntil: string;
 };

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import type { BodyOf, Endpoint, ParamsOf, QueryOf, ReplyOf } from '../api/endpoint.ts';
@@ -26,18 +27,27 @@ export function serve<E extends Endpoint>(
     async onRequest(request) {
       callers.set(request, await allow(endpoint.access, await authenticate(request)));
     },
-    async handler(request) {
+    async handler(request, reply) {
       const person = callers.get(request);
       if (!person) throw new WaybillError('INTERNAL', 'a request came past its check');
       const call = {
         params: parseInput(endpoint.params, request.params, 'path'),
         query: parseInput(endpoint.query, request.query, 'query'),
         body: parseInput(endpoint.body, request.body ?? {}, 'body'),
-        signal: request.signal,
+        signal: untilGone(reply.raw),
       } as Call<E>;
       return handler(call, person);
     },
   });
+}
+
+/** Aborts when the client leaves before it is answered. (Fastify's own signal also aborts when the body has been read.) */
+function untilGone(response: ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  response.once('close', () => {
+    if (!response.writableFinished) gone.abort(new WaybillError('CANCELLED', 'the client went away'));
+  });
+  return gone.signal;
 }
 
 /** @throws WaybillError INVALID_INPUT that names every field that is wrong */

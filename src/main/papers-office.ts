@@ -38,6 +38,10 @@ export async function openPapersOffice(signer: SignerClient, ledger: Ledger, fol
       const { papers, signature } = await signer.request<'summary'>({ kind: 'summary', run, image });
       return { papers, signature };
     },
+    async imported(number) {
+      const { papers, signature } = await signer.request<'import'>({ kind: 'import', number });
+      return { papers, signature };
+    },
     async seal() {
       // Whoever asks while one is being made needs one that begins after the asking; all who wait share the next.
       if (!sealing) {

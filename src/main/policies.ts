@@ -14,7 +14,7 @@ export async function loadPolicies(
   const defaultPolicy: EvidencePolicy = {
     registry: [registryName],
     mode: 'enforce',
-    require: { review: { approvals }, tests: 'all', provenance: true },
+    require: { review: { approvals }, tests: 'all', provenance: true, imports: { approvals } },
   };
   const file = path.join(data, 'policy.yaml');
   const policies = async () => {

@@ -12,11 +12,13 @@ import { messageOf } from '../kernel/error.ts';
 import { attestations } from '../ledger/attestations.ts';
 import { openLedger } from '../ledger/ledger.ts';
 import { collectRegistry } from '../ops/collect-registry.ts';
+import { recoverImports } from '../ops/import-image.ts';
 import { propose } from '../ops/propose.ts';
 import { recordRefusal } from '../ops/record-refusal.ts';
 import { recoverRuns } from '../ops/recover-runs.ts';
 import { startInitial } from '../ops/start-initial.ts';
 import type { World } from '../ops/world.ts';
+import { openImports } from '../registry/imports.ts';
 import { openRegistry, type Grant } from '../registry/registry.ts';
 import { createEngine, type Engine } from '../run/engine.ts';
 import { openJournal } from '../run/journal.ts';
@@ -152,6 +154,9 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
       return engine;
     },
     registry,
+    imports: openImports(store, clock),
+    upstreams: config.registry.upstreams,
+    requiredApprovals: config.review.approvals,
     retention: config.registry.keep,
     environments,
     releases: openReleases(store, clock),
@@ -187,6 +192,7 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
   stack.use(await doors.open());
   // Pushes of an image go through our own address: recovery comes after listening.
   await recoverRuns(world);
+  void recoverImports(world, signal);
   // A signer that refuses (a clock that was wrong once, a damaged state file) must not keep everything else down: known entries still hold.
   const seal = () => papers.seal().catch((error: unknown) => logger.error({ error: messageOf(error) }, 'the snapshot could not be sealed'));
   await seal();
@@ -218,7 +224,7 @@ function definedOf<T extends object>(value: T): Defined<T> {
 function subjectOf(grant: Grant): string[] {
   switch (grant.kind) {
     case 'push':
-      return [grant.repository, `run:${grant.run}`];
+      return [grant.repository, 'run' in grant ? `run:${grant.run}` : `import:${grant.import}`];
     case 'pull':
       return [`environment:${grant.environment}`];
     default:

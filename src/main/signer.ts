@@ -5,12 +5,14 @@ import { makeAttestor } from '../evidence/signer/attest.ts';
 import { serveSigner } from '../evidence/signer/server.ts';
 import { signedHeadSchema, signedSnapshotSchema, stateFile } from '../evidence/signer/state-file.ts';
 import { openIdentity } from '../identity/identity.ts';
+import { can } from '../identity/roles.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { attestations } from '../ledger/attestations.ts';
 import { checkpointSigner, type HeadMemory } from '../ledger/checkpoint-signer.ts';
 import { openLedger } from '../ledger/ledger.ts';
 import type { Hash } from '../ledger/merkle.ts';
 import { signerFacts } from '../ops/signer-facts.ts';
+import { openImports } from '../registry/imports.ts';
 import { openJournal } from '../run/journal.ts';
 import { readMergedCommit, readProtectedRef } from '../source/merged-commit.ts';
 import { openStore } from '../store/store.ts';
@@ -56,6 +58,10 @@ export const signer: Processes['signer'] = async ({ data, untilStdinEnds, signal
       reviewedCommit: async (repository, commit) => readMergedCommit(store, await identity.listPeople(), repository, commit),
       protectedRef: (repository) => readProtectedRef(store, repository),
       builderId: names.builderId,
+      imports: openImports(store, systemClock),
+      requiredApprovals: config.review.approvals,
+      reviewers: async () =>
+        new Set((await identity.listPeople()).filter((person) => can(person, 'approve')).map((person) => person.id as string)),
       ledger,
       attestations: attestations(store, systemClock),
     }),

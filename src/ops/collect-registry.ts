@@ -68,6 +68,9 @@ async function reasonsToKeep(world: World, signal: AbortSignal): Promise<Readonl
   const keep = (digest: string, reason: string) => {
     if (!reasons.has(digest)) reasons.set(digest, reason);
   };
+  // An import was reviewed by people; as long as its papers hold it may be deployed at any time.
+  for (const image of (await world.papers.snapshot())?.snapshot.images ?? [])
+    if (image.imported) keep(image.digest, `import ${image.imported.number}, whose papers hold until ${image.validUntil.slice(0, 10)}`);
   for (const environment of await world.environments.list()) {
     const releases = await world.releases.list({ environment: environment.name, limit: newestReleases });
     let asked = true;

@@ -17,6 +17,7 @@ import { policyFor } from '../policy/evidence-policy.ts';
 import { renderVerdict } from '../policy/render.ts';
 import type { RunContext } from '../run/port.ts';
 import { describeSubject } from '../admission/subject.ts';
+import { pinImports } from './pin-imports.ts';
 import { recordRefusal } from './record-refusal.ts';
 import { recordRelease } from './record-release.ts';
 import type { World } from './world.ts';
@@ -40,7 +41,7 @@ export async function deployRelease(world: World, context: RunContext, deploy: P
   }
   using _lock = await world.lockEnvironment(environment.name, signal);
   const digests = await builtImages(context);
-  const rendered = await render(world, context, deploy, environment, digests);
+  const { loaded: rendered, repositories } = await render(world, context, deploy, environment, digests);
 
   const current = await world.releases.current(environment.name, head.repository);
   await requireForward(current?.commit, head.commit, (a, b) => world.source.isAncestor(head.repository, a, b), false);
@@ -62,7 +63,7 @@ export async function deployRelease(world: World, context: RunContext, deploy: P
   try {
     const pull = await world.registry.mintPull({
       environment: environment.name,
-      repositories: [...digests.values()].map((image) => image.repository),
+      repositories: [...new Set([...[...digests.values()].map((image) => image.repository), ...repositories])],
       ttlMs: pullTokenMs,
     });
     const pullSecret = { registry: world.registryName, username: pull.username, password: pull.password };
@@ -103,7 +104,7 @@ async function render(
   deploy: PlannedDeploy,
   environment: Environment,
   images: ReadonlyMap<string, BuiltImage>,
-): Promise<LoadedObject[]> {
+): Promise<Awaited<ReturnType<typeof pinImports>>> {
   const files = new Map<string, string>();
   const place = deploy.manifests.replace(/\/+$/, '');
   const below = await world.source.listFiles(head.repository, head.commit, place === '.' ? '' : place);
@@ -120,9 +121,9 @@ async function render(
     if (!image) throw new WaybillError('NOT_FOUND', `this run has not built an image ${name}`);
     pinned[reference] = `${world.registryName}/${image.repository}@${image.digest}`;
   }
-  const rewritten = rewriteImages(loadManifests(files), pinned);
-  const stamped = stamp(rewritten, { run, commit: head.commit, repository: head.repository, environment });
-  return wirePullSecret(stamped, pullSecretName);
+  const { loaded, repositories } = await pinImports(world, rewriteImages(loadManifests(files), pinned));
+  const stamped = stamp(loaded, { run, commit: head.commit, repository: head.repository, environment });
+  return { loaded: wirePullSecret(stamped, pullSecretName), repositories };
 }
 
 /** The same verdict that the gate will give, before anything is touched. */

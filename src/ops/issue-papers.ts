@@ -43,7 +43,7 @@ export async function issuePapers(
 }
 
 /** cosign's older form. Tags do not change: a digest that was published before keeps the papers of its first time there. */
-async function pushTag(client: RegistryClient, repository: string, push: Push, signal: AbortSignal): Promise<void> {
+export async function pushTag(client: RegistryClient, repository: string, push: Push, signal: AbortSignal): Promise<void> {
   if (await client.resolve(repository, push.tag, signal)) return;
   for (const blob of push.blobs) {
     const bytes = Buffer.from(blob.content);

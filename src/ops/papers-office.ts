@@ -15,6 +15,8 @@ export type PapersOffice = {
   provenance(run: RunId, image: string): Promise<readonly SignedPaper[]>;
   /** The summary, and the image's signature in cosign's simple form. */
   summary(run: RunId, image: string): Promise<{ readonly papers: readonly SignedPaper[]; readonly signature: SimpleSignature }>;
+  /** The papers of an import, and the image's signature in cosign's simple form. */
+  imported(number: number): Promise<{ readonly papers: readonly SignedPaper[]; readonly signature: SimpleSignature }>;
   /** Has the ledger's head signed, and the snapshot for the gate made anew. */
   seal(): Promise<void>;
   /** The newest snapshot, verified; and the envelope that the gate fetches. */

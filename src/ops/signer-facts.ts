@@ -5,15 +5,17 @@ import { vsaType } from '../evidence/statements/vsa.ts';
 import type { RunId } from '../kernel/ids.ts';
 import type { Attestation, Attestations } from '../ledger/attestations.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import { importFacts, type ImportDeps } from './import-facts.ts';
 import { buildFacts, requiredStages, reviewFacts, stageFacts, type FactsDeps } from './facts.ts';
 
 /** The signer's own view of what happened, from a store that it has opened read-only. */
-export function signerFacts(deps: FactsDeps & { readonly ledger: Ledger; readonly attestations: Attestations }): FactsSource {
+export function signerFacts(deps: FactsDeps & ImportDeps & { readonly ledger: Ledger; readonly attestations: Attestations }): FactsSource {
   const { ledger, attestations } = deps;
   return {
     review: (run) => reviewFacts(deps, run as RunId),
     tests: (run, stage) => stageFacts(deps, run as RunId, stage),
     build: (run, image) => buildFacts(deps, run as RunId, image),
+    import: (number) => importFacts(deps, number),
     requiredStages: (run) => requiredStages(deps, run as RunId),
     papers: async (image) => (await attestations.findAttestations({ subject: image })).map((paper) => paper.bundle),
     async ledgerHead(from) {

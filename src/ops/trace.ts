@@ -67,7 +67,10 @@ async function traceImage(world: World, digest: Digest): Promise<TraceNode> {
       node('release', `${release.environment} ${release.id}`, { status: release.status, at: release.startedAt, why: release.why }),
     );
   }
-  if (known) children.push(await traceRun(world, known.run as RunId));
+  if (known?.imported) {
+    const { number, reference, requestedBy, approvals } = known.imported;
+    children.push(node('import', String(number), { from: reference, asked: requestedBy, vouched: approvals.join(', ') }));
+  } else if (known) children.push(await traceRun(world, known.run as RunId));
   if (children.length === 0)
     throw new WaybillError('NOT_FOUND', `${digest} has no papers here`, {
       fix: 'No run of this Waybill has built it; the gate refuses it.',

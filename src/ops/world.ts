@@ -7,6 +7,7 @@ import type { Logger } from '../kernel/logger.ts';
 import type { Attestations } from '../ledger/attestations.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { EvidencePolicy, PolicySet } from '../policy/evidence-policy.ts';
+import type { Imports } from '../registry/imports.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Engine } from '../run/engine.ts';
 import type { Journal } from '../run/journal.ts';
@@ -33,6 +34,11 @@ export type World = {
   /** The engine needs performers that need the world: asked for when it is used. */
   engine(): Engine;
   readonly registry: Registry;
+  readonly imports: Imports;
+  /** Hosts of registries that images may be imported from although their addresses are private. */
+  readonly upstreams: readonly string[];
+  /** How many people must approve a change, or an import. */
+  readonly requiredApprovals: number;
   /** What a collection of the registry keeps. */
   readonly retention: Retention;
   readonly environments: Environments;

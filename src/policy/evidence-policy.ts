@@ -13,6 +13,7 @@ export const ruleNames = [
   'review',
   'tests',
   'provenance',
+  'imports',
   'snapshot',
 ] as const;
 export type RuleName = (typeof ruleNames)[number];
@@ -41,6 +42,8 @@ const requirements = z.strictObject({
   /** `all`: there are stages, and every one passed. A list: each of these passed. */
   tests: z.union([z.literal('all'), z.array(z.string().min(1).max(63)).max(100)]),
   provenance: z.boolean(),
+  /** Third-party images: how many people must have vouched for one besides whoever asked for it; false admits none. Default: one. */
+  imports: z.union([z.literal(false), z.strictObject({ approvals: z.int().min(1).max(20).default(1) })]).prefault({}),
 });
 
 const evidencePolicy = z

@@ -1,4 +1,4 @@
-import type { SnapshotImage } from '../evidence/snapshot.ts';
+import type { ImportedEntry, SnapshotImage } from '../evidence/snapshot.ts';
 import type { Digest } from '../kernel/digest.ts';
 import { verdictOf, type RuleReason } from './combine.ts';
 import type { EvidencePolicy, RuleName } from './evidence-policy.ts';
@@ -55,7 +55,7 @@ function findings(use: ImageUse, policy: EvidencePolicy, knowledge: Knowledge, n
     found.push({
       rule: 'registry',
       message: `Image ${image} comes from ${reference.registry}/${reference.repository}, which is not allowed here (allowed: ${policy.registry.join(', ')}).`,
-      fix: 'Let a run build the image, and deploy the reference that `waybill runs show RUN` prints.',
+      fix: 'Let a run build the image, and deploy the reference that `waybill runs show RUN` prints; for a third-party image: waybill image import REFERENCE --reason ….',
     });
   }
   if (reference.digest === undefined) {
@@ -119,7 +119,38 @@ function paperFindings(
   ];
 }
 
+/** A third-party image: who vouched for it, and until when. */
+function judgeImport(image: string, entry: ImportedEntry, { require }: EvidencePolicy, now: Date): readonly Finding[] {
+  const { number, reference, requestedBy, approvals } = entry.imported;
+  const found: Finding[] = [];
+  const say = (rule: RuleName, message: string, fix: string): void => void found.push({ rule, message: `Image ${image} ${message}.`, fix });
+  const again = `\`waybill image import ${printable(reference)} --reason …\``;
+  if (!(Date.parse(entry.validUntil) > now.getTime()))
+    say('validity', `was imported with papers that held until ${printable(entry.validUntil)}`, `Have it vouched for again: ${again}.`);
+  if (require.imports === false)
+    say(
+      'imports',
+      `was imported from ${printable(reference)}, and no imported images are admitted here`,
+      'Build it by a run, or ask an administrator for `imports` in the policy.',
+    );
+  else {
+    const people = distinct(approvals.filter((who) => who !== requestedBy));
+    if (people < require.imports.approvals)
+      say(
+        'imports',
+        `was vouched for by ${people} of the ${require.imports.approvals} people that are asked for (import ${number})`,
+        `Ask more people before it is copied: ${again}.`,
+      );
+  }
+  return found;
+}
+
+function distinct(people: readonly string[]): number {
+  return new Set(people.map((who) => who.normalize('NFKC').trim().toLowerCase()).filter((who) => who !== '')).size;
+}
+
 function judgeEntry(image: string, entry: SnapshotImage, policy: EvidencePolicy, now: Date): readonly Finding[] {
+  if (entry.imported) return judgeImport(image, entry, policy, now);
   const { require } = policy;
   const found: Finding[] = [];
   const say = (rule: RuleName, message: string, fix: string): void => void found.push({ rule, message: `Image ${image} ${message}.`, fix });
@@ -138,9 +169,7 @@ function judgeEntry(image: string, entry: SnapshotImage, policy: EvidencePolicy,
     say('validity', `has papers that held until ${printable(entry.validUntil)}`, `Run ${run} again, or deploy a newer image.`);
   }
   if (require.review.approvals > 0 || require.review.identical === true) {
-    const people = new Set(
-      (entry.review?.approvals ?? []).map((who) => who.normalize('NFKC').trim().toLowerCase()).filter((who) => who !== ''),
-    );
+    const people = distinct(entry.review?.approvals ?? []);
     if (!entry.review) {
       say(
         'review',
@@ -148,10 +177,10 @@ function judgeEntry(image: string, entry: SnapshotImage, policy: EvidencePolicy,
         `Propose the commit as a change and have it approved; ${run} shows where it came from.`,
       );
     } else {
-      if (people.size < require.review.approvals) {
+      if (people < require.review.approvals) {
         say(
           'review',
-          `was approved by ${people.size} of the ${require.review.approvals} people that are asked for`,
+          `was approved by ${people} of the ${require.review.approvals} people that are asked for`,
           `\`waybill change show ${entry.review.change}\` shows who may approve; approvals count only before the merge.`,
         );
       }

@@ -45,14 +45,22 @@ export function createAuthority(parts: {
 
   /** Guessing is slow, whoever is guessed at; a right one among them does not wait for others' wrong ones. */
   const failures = new RateLimit({ perSecond: 0.2, burst: 30 });
+  /** One address that tries many names; wide, because behind a proxy everybody has one. */
+  const failuresOfAddress = new RateLimit({ perSecond: 2, burst: 300 });
 
   async function identifyBasic(username: string, password: Secret, from: string): Promise<Access | undefined> {
     const key = `${from} ${username}`;
     const now = clock.now().getTime();
-    const seconds = failures.wait(key, now);
+    const seconds = Math.max(failures.wait(key, now), failuresOfAddress.wait(from, now));
     if (seconds > 0) throw tooMany('Too many wrong credentials', seconds);
+    // Taken before it is known, so that many at once do not all pass; given back when it was right.
+    failures.take(key, now);
+    failuresOfAddress.take(from, now);
     const access = await verify(username, password);
-    if (!access) failures.take(key, now);
+    if (access) {
+      failures.give(key);
+      failuresOfAddress.give(from);
+    }
     return access;
   }
 

@@ -56,4 +56,26 @@ export const registryMigrations: readonly Migration[] = [
       await schema.createIndex('registry_pull_token_environment').on('registry_pull_token').column('environment').execute();
     },
   },
+  {
+    id: '021-registry-import',
+    async up(db) {
+      const schema = (db as unknown as Kysely<RegistryTables>).schema;
+      await schema
+        .createTable('registry_import')
+        .addColumn('id', 'integer', (c) => c.primaryKey().autoIncrement())
+        .addColumn('reference', 'text', (c) => c.notNull())
+        .addColumn('digest', 'text', (c) => c.notNull())
+        .addColumn('repository', 'text', (c) => c.notNull())
+        .addColumn('reason', 'text', (c) => c.notNull())
+        .addColumn('requested_by', 'text', (c) => c.notNull())
+        .addColumn('requested_at', 'text', (c) => c.notNull())
+        .addColumn('state', 'text', (c) => c.notNull())
+        .addColumn('approvals', 'text', (c) => c.notNull())
+        .addColumn('imported_at', 'text')
+        .addColumn('why', 'text')
+        .execute();
+      await schema.createIndex('registry_import_digest').on('registry_import').column('digest').execute();
+      await schema.createIndex('registry_blob_digest').on('registry_blob').column('digest').execute();
+    },
+  },
 ];

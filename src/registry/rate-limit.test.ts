@@ -33,6 +33,14 @@ test('guessing a token is slowed down, without locking out others or the right t
   assert.equal((await ask('anna', people.anna)).status, 200);
 });
 
+test('one address that tries many names is held back, however many at once', async () => {
+  await using t = await startTestRegistry();
+  const tries = Array.from({ length: 400 }, (_, n) => fetch(`${t.url}/v2/`, { headers: basic(`name-${n}`, 'guess') }));
+  const statuses = (await Promise.all(tries)).map((answer) => answer.status);
+  assert.equal(statuses.filter((status) => status === 401).length, 300);
+  assert.equal(statuses.filter((status) => status === 429).length, 100);
+});
+
 test('one holder who asks too often waits; the ledger hears of a grant once an hour', async () => {
   await using t = await startTestRegistry({ limits: { requestsPerSecond: 1 } });
   const token = async () => {

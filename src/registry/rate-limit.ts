@@ -35,6 +35,12 @@ export class RateLimit {
     this.#buckets.set(key, bucket);
   }
 
+  /** What was taken was not used up. */
+  give(key: string): void {
+    const bucket = this.#buckets.get(key);
+    if (bucket) bucket.left = Math.min(this.#burst, bucket.left + 1);
+  }
+
   #bucket(key: string, now: number): Bucket {
     const known = this.#buckets.get(key);
     if (!known) return { left: this.#burst, at: now };

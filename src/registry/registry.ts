@@ -24,16 +24,18 @@ import { RateLimit } from './rate-limit.ts';
 import { createTokenEndpoint } from './token-endpoint.ts';
 import { createUploads } from './uploads.ts';
 
+/** For what a push token is minted: a run, or an import that was approved. */
+export type PushHolder = { readonly run: number } | { readonly import: number };
+
 /** What was minted, for the ledger: never the key itself. */
 export type Grant =
-  | {
+  | ({
       readonly kind: 'push';
-      readonly run: number;
       /** The one repository that the token pushes to. */
       readonly repository: string;
       readonly pullFrom: readonly string[];
       readonly expiresAt: string;
-    }
+    } & PushHolder)
   | {
       readonly kind: 'pull';
       readonly environment: string;
@@ -53,7 +55,7 @@ export type Registry = AsyncDisposable & {
    * A key for pull and push on one repository, for minutes. `pullFrom` names further repositories that it may pull and mount from.
    * Never reachable over HTTP. The ledger hears of it before the caller does.
    */
-  mintPush(options: { repository: string; run: number; ttlMs: number; pullFrom?: readonly string[] }): Promise<PushToken>;
+  mintPush(options: { repository: string; ttlMs: number; pullFrom?: readonly string[] } & PushHolder): Promise<PushToken>;
   /** A new generation of an environment's pull secret; older ones stay valid until they expire or are revoked. */
   mintPull(options: { environment: string; repositories: readonly string[]; ttlMs: number }): Promise<PullCredential>;
   /** Takes back all generations, and every bearer token made from them. Returns how many were valid. */
@@ -129,14 +131,21 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
 
   return {
     handle,
-    async mintPush({ repository, run, ttlMs, pullFrom = [] }) {
+    async mintPush({ repository, ttlMs, pullFrom = [], ...holder }) {
       checkRepositories([repository, ...pullFrom]);
       checkTtl(ttlMs, maxPushMs);
       const now = clock.now().getTime();
       const expiresAt = new Date(now + ttlMs).toISOString();
-      await options.onGrant({ kind: 'push', run, repository, pullFrom, expiresAt });
+      await options.onGrant({ kind: 'push', ...holder, repository, pullFrom, expiresAt });
       const pull = new Set([repository, ...pullFrom]);
-      const access: Access = { kind: 'push', holder: `run ${run}`, mayPull: pull, pull, push: repository, expiresAt: now + ttlMs };
+      const access: Access = {
+        kind: 'push',
+        holder: 'run' in holder ? `run ${holder.run}` : `import ${holder.import}`,
+        mayPull: pull,
+        pull,
+        push: repository,
+        expiresAt: now + ttlMs,
+      };
       const token = new Secret(bearers.issue(access, now));
       return { token, expiresAt, [Symbol.dispose]: () => bearers.revoke((one) => one === access) };
     },

@@ -1,3 +1,5 @@
+import type { Generated } from 'kysely';
+
 /** Which blob a repository may read: a blob on disk that has no row here does not exist for that repository. */
 export type RegistryBlobTable = { repository: string; digest: string; size: number; added_at: string };
 
@@ -26,7 +28,23 @@ export type RegistryPullTokenTable = {
   expires_at: string;
 };
 
+/** `approvals` is a JSON array of `{reviewer, at}`. */
+export type RegistryImportTable = {
+  id: Generated<number>;
+  reference: string;
+  digest: string;
+  repository: string;
+  reason: string;
+  requested_by: string;
+  requested_at: string;
+  state: string;
+  approvals: string;
+  imported_at: string | null;
+  why: string | null;
+};
+
 export type RegistryTables = {
+  registry_import: RegistryImportTable;
   registry_blob: RegistryBlobTable;
   registry_manifest: RegistryManifestTable;
   registry_tag: RegistryTagTable;

@@ -5,6 +5,7 @@ import { WaybillError } from '../../kernel/error.ts';
 import type { CliContext } from '../context.ts';
 import { collect, parseNamed, readNamed, streamNamed } from '../input.ts';
 import { serverKeys, show } from '../output.ts';
+import { plain } from '../terminal.ts';
 
 const keysFile = z.object({ papers: z.unknown(), ledger: z.string() });
 /** `waybill verify | images | keys | policy | ledger export | ledger verify | ledger checkpoint`. */
@@ -52,11 +53,11 @@ export function evidenceCommands(program: Command, context: CliContext): void {
       const images = await client.call(endpoints.listImages);
       show(context, program, images, (paint, table) =>
         table(
-          ['IMAGE', 'COMMIT', 'RUN', 'VALID UNTIL'],
+          ['IMAGE', 'FROM', 'BY', 'VALID UNTIL'],
           images.map((i) => [
             `${new URL(client.url).host}/${i.repository}@${i.digest}`,
-            i.commit.slice(0, 12),
-            String(i.run),
+            i.imported ? plain(i.imported.reference) : (i.commit ?? '').slice(0, 12),
+            i.imported ? `import ${i.imported.number}` : `run ${i.run}`,
             i.validUntil,
           ]),
         ),

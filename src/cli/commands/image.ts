@@ -10,6 +10,7 @@ import { collect } from '../input.ts';
 import type { LocalBuild } from '../local-build.ts';
 import { show } from '../output.ts';
 import { firstLine } from '../show-image.ts';
+import { imageImportCommands } from './image-import.ts';
 import { imagePushCommand } from './image-push.ts';
 import { imageReadCommands } from './image-read.ts';
 
@@ -39,6 +40,7 @@ export function imageCommands(program: Command, context: CliContext): Command {
     .action(async (name: string | undefined, options: BuildOptions) => buildImages(program, context, name, options));
   imageReadCommands(image, program, context);
   imagePushCommand(image, program, context);
+  imageImportCommands(image, program, context);
   return image;
 }
 

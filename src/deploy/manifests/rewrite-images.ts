@@ -42,6 +42,11 @@ export function rewriteImages(loaded: readonly LoadedObject[], map: Readonly<Rec
   return changed;
 }
 
+/** Replaces every image of the pod templates for which `replacement` gives another. */
+export function mapImages(loaded: readonly LoadedObject[], replacement: (image: string) => string | undefined): LoadedObject[] {
+  return loaded.map((entry) => changeTemplate(entry, (template) => rewriteTemplate(template, (image) => replacement(image) ?? image)));
+}
+
 /** Every image that the pod templates name, each once, in their order. */
 export function imagesOf(loaded: readonly LoadedObject[]): string[] {
   const found = new Set<string>();

@@ -10,13 +10,16 @@ import { checkpointSigner } from '../../ledger/checkpoint-signer.ts';
 import { leafHash, memoryTree, rootAt, consistencyProof, type Hash } from '../../ledger/merkle.ts';
 import { noteSigner, parseVerifierKey, verifyCheckpoint } from '../../ledger/note.ts';
 import { signStatement, type Paper } from '../bundle.ts';
-import type { BuildFacts, ReviewFacts, StageFacts } from '../facts.ts';
+import type { BuildFacts, ImportFacts, ReviewFacts, StageFacts } from '../facts.ts';
 import { generateCheckpointKey, parseKeyRing, ringKey, type SigningKey } from '../keys.ts';
 import { verifySnapshot } from '../snapshot-envelope.ts';
+import { subjectMatches } from '../statement.ts';
+import { importPredicate, importType } from '../statements/import.ts';
 import { provenanceStatement } from '../statements/provenance.ts';
 import { reviewStatement, reviewType } from '../statements/review.ts';
 import { imageSummaryPredicate, summaryStatement } from '../statements/summary.ts';
 import { testsStatement } from '../statements/tests.ts';
+import { vsaType } from '../statements/vsa.ts';
 import { build, clock, image, names, newSigner, now, policy, review, stage } from '../testing/shop.ts';
 import { verifyBundle } from '../verify.ts';
 import { makeAttestor, type AttestorOptions } from './attest.ts';
@@ -57,6 +60,41 @@ function baseSummary(by: SigningKey = key, more: { digest?: Digest; validUntil?:
   return signStatement(summaryStatement({ names, policy, at: now, inputs: [], levels: [], image: entry }), by);
 }
 
+const imported: ImportFacts = {
+  number: 1,
+  image: { repository: 'import/db', digest: digestOf('a database') },
+  reference: 'docker.io/library/db:1',
+  reason: 'the shop keeps its orders in it',
+  requestedBy: 'dana',
+  requestedAt: '2026-11-20T10:00:00Z',
+  approvals: [{ reviewer: 'rita', at: '2026-11-20T11:00:00Z' }],
+  importedAt: '2026-11-20T11:01:00Z',
+};
+
+test('an import is signed with who vouched for it, and its summary is what the gate looks at', async () => {
+  await using t = await attestor();
+  const { papers, signature } = await t.attest({ kind: 'import', number: 7 });
+  assert.deepEqual(
+    papers.map((paper) => paper.predicateType),
+    [importType, vsaType],
+  );
+  const [paper, summary] = papers.map((each) => verifyBundle(each.bundle, ring, clock.now()).statement);
+  assert.ok(paper && summary && subjectMatches(paper, imported.image.digest) && subjectMatches(summary, imported.image.digest));
+  assert.deepEqual(importPredicate.parse(paper.predicate).approvals, imported.approvals);
+  const { waybill } = imageSummaryPredicate.parse(summary.predicate);
+  assert.deepEqual(waybill.imported, { number: 7, reference: imported.reference, requestedBy: 'dana', approvals: ['rita'] });
+  assert.ok(signature.payload.length > 0);
+});
+
+for (const [name, approvals] of Object.entries({
+  'that nobody approved': [],
+  'that was approved by whoever asked': [{ reviewer: 'dana', at: '2026-11-20T11:00:00Z' }],
+}))
+  test(`an import ${name} is not signed`, async () => {
+    await using t = await attestor({ import: async () => ({ ...imported, approvals }) });
+    await assert.rejects(t.attest({ kind: 'import', number: 1 }), (error) => isWaybillError(error, 'VERDICT_REFUSED'));
+  });
+
 type Overrides = Partial<FactsSource> & { papersList?: Paper[] };
 
 async function attestor(overrides: Overrides = {}, options: Partial<AttestorOptions> = {}) {
@@ -77,6 +115,7 @@ async function attestor(overrides: Overrides = {}, options: Partial<AttestorOpti
       if (run === build.run && name === build.image.name) return build;
       throw new WaybillError('NOT_FOUND', 'no such image');
     },
+    import: async (number) => ({ ...imported, number }),
     requiredStages: async () => ['lint', 'unit'],
     papers: async (digest) => (digest === build.base?.digest ? [baseSummary()] : (overrides.papersList ?? [])).map((paper) => paper.bundle),
     ledgerHead: async (from) => ({

@@ -7,6 +7,7 @@ import type { SourceFacts } from '../facts.ts';
 import { keyRingFile, usableKey, type KeyRing, type SigningKey } from '../keys.ts';
 import { signSnapshot } from '../snapshot-envelope.ts';
 import type { Statement } from '../statement.ts';
+import { importStatement } from '../statements/import.ts';
 import { provenanceStatement } from '../statements/provenance.ts';
 import { reviewStatement, sourceSummaryStatement, type SourceLevel } from '../statements/review.ts';
 import { summaryStatement, type BuildLevel } from '../statements/summary.ts';
@@ -14,7 +15,7 @@ import { testsStatement } from '../statements/tests.ts';
 import type { Vsa } from '../statements/vsa.ts';
 import type { ImageSubject, Names } from '../subjects.ts';
 import type { FactsSource } from './facts-source.ts';
-import { judgePapers, requireBase, requireReview } from './judge-papers.ts';
+import { judgePapers, requireBase, requireReview, requireVouched } from './judge-papers.ts';
 import type { SignerAnswers, SignerRequest } from './protocol.ts';
 import { makeSnapshot, type SignedSnapshot } from './make-snapshot.ts';
 import type { StateFile } from './state-file.ts';
@@ -128,6 +129,32 @@ export function makeAttestor(options: AttestorOptions): Attestor {
       );
       const reference = names.imageUri(repository).replace(/^[a-z]+:\/\//, '');
       return { papers: [paper], signature: signSimple(build.image, reference, papersKey) };
+    },
+    async import({ number }) {
+      const imported = await facts.import(number);
+      requireVouched(imported);
+      const at = clock.now();
+      const paper = sign(importStatement(imported));
+      const { digest, repository } = imported.image;
+      const { reference, requestedBy } = imported;
+      const summary = sign(
+        summaryStatement({
+          names,
+          policy,
+          at,
+          inputs: [{ predicateType: paper.predicateType, digest: paper.digest }],
+          // Nothing is known about how it was built.
+          levels: ['SLSA_BUILD_LEVEL_0'],
+          image: {
+            digest,
+            repository,
+            imported: { number, reference, requestedBy, approvals: imported.approvals.map((approval) => approval.reviewer) },
+            validUntil: new Date(at.getTime() + summaryDays * 86_400_000).toISOString(),
+          },
+        }),
+      );
+      const name = names.imageUri(repository).replace(/^[a-z]+:\/\//, '');
+      return { papers: [paper, summary], signature: signSimple(imported.image, name, papersKey) };
     },
     async checkpoint() {
       return { note: await checkpoints.sign(await facts.ledgerHead(await checkpoints.lastSize())) };

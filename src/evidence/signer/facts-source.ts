@@ -1,5 +1,5 @@
 import type { Digest } from '../../kernel/digest.ts';
-import type { BuildFacts, ReviewFacts, StageFacts } from '../facts.ts';
+import type { BuildFacts, ImportFacts, ReviewFacts, StageFacts } from '../facts.ts';
 
 /**
  * What the signer reads for itself, from the journal and the ledger. Each method throws NOT_FOUND when it did not happen: a run
@@ -12,6 +12,8 @@ export type FactsSource = {
   tests(run: number, stage: string): Promise<StageFacts>;
   /** An image that the run built and pushed, by its name in the pipeline file. */
   build(run: number, image: string): Promise<BuildFacts>;
+  /** An import that was approved by enough others and whose content is in the registry. */
+  import(number: number): Promise<ImportFacts>;
   /** The stages that must have passed before an image of this run may go anywhere; never empty. */
   requiredStages(run: number): Promise<readonly string[]>;
   /** Every recorded bundle about the image, as text; not verified by whoever keeps them. */

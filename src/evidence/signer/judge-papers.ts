@@ -1,6 +1,6 @@
 import { digestOf, hexOf, type Digest } from '../../kernel/digest.ts';
 import { WaybillError, isWaybillError, messageOf } from '../../kernel/error.ts';
-import type { BuildFacts, ReviewFacts, SourceFacts } from '../facts.ts';
+import type { BuildFacts, ImportFacts, ReviewFacts, SourceFacts } from '../facts.ts';
 import type { KeyRing } from '../keys.ts';
 import { subjectMatches, type ResourceDescriptor, type Statement } from '../statement.ts';
 import { provenancePredicate, provenanceType } from '../statements/provenance.ts';
@@ -91,6 +91,13 @@ export function requireReview(
   if (own) throw refuse(`${own.reviewer} approved a change of their own`);
   if (review.method === 'identical' && review.reviewedTree !== tree)
     throw refuse(`the reviewed tree ${review.reviewedTree} is not the merged ${tree}`);
+}
+
+/** An import is vouched for by somebody else than whoever asked for it. */
+export function requireVouched({ number, approvals, requestedBy }: Pick<ImportFacts, 'number' | 'approvals' | 'requestedBy'>): void {
+  if (approvals.length === 0) throw new WaybillError('VERDICT_REFUSED', `nobody approved import ${number}`);
+  if (approvals.some((approval) => approval.reviewer === requestedBy))
+    throw new WaybillError('VERDICT_REFUSED', `${requestedBy} approved import ${number}, which is their own`);
 }
 
 /**

@@ -15,6 +15,7 @@ export const requestSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('tests'), run, stage: name, image: name.exactOptional() }),
   z.strictObject({ kind: z.literal('provenance'), run, image: name }),
   z.strictObject({ kind: z.literal('summary'), run, image: name }),
+  z.strictObject({ kind: z.literal('import'), number: z.int().min(1) }),
   z.strictObject({ kind: z.literal('checkpoint') }),
   z.strictObject({ kind: z.literal('snapshot') }),
   z.strictObject({ kind: z.literal('keys') }),
@@ -36,6 +37,8 @@ export const answerSchemas = {
   provenance: papers,
   /** The VSA, and the image's signature in cosign's simple form. */
   summary: papers.extend({ signature: z.object({ payload: z.string(), signature: z.string() }) }),
+  /** The import paper, its summary, and the image's signature in cosign's simple form. */
+  import: papers.extend({ signature: z.object({ payload: z.string(), signature: z.string() }) }),
   /** A signed note. */
   checkpoint: z.object({ note: z.string() }),
   /** A DSSE envelope, see `verifySnapshot`. */

@@ -20,7 +20,10 @@ export type HomeData = {
   readonly repositories: readonly RepositoryView[];
   readonly changes: readonly ChangeView[];
   readonly runs: readonly RunRowView[];
-  readonly images: readonly { digest: string; repository: string; commit: string; run: number }[];
+  readonly images: readonly ({ digest: string; repository: string } & (
+    | { imported?: never; commit: string; run: number }
+    | { imported: { number: number; reference: string } }
+  ))[];
   readonly environments: readonly ReleaseRow[];
   readonly refusals: readonly { at: string; what: string; detail: string }[];
 };
@@ -80,12 +83,12 @@ function images(all: HomeData['images']): Html {
   if (all.length === 0) return empty('No image yet: a merged change whose ', command('waybill.yaml'), ' has images builds the first.');
   return table(
     'Images with papers, newest first',
-    ['Image', 'Repository', 'Commit', 'Run'],
+    ['Image', 'Repository', 'From', 'By'],
     all.map((image) => [
       html`<a href="/images/${image.digest}">${code(image.digest)}</a>`,
       image.repository,
-      code(image.commit),
-      html`<a href="/runs/${image.run}">Run ${image.run}</a>`,
+      image.imported ? image.imported.reference : code(image.commit),
+      image.imported ? html`import ${image.imported.number}` : html`<a href="/runs/${image.run}">Run ${image.run}</a>`,
     ]),
   );
 }

@@ -5,7 +5,21 @@ import { badge, code, command, facts, section, when } from './parts.ts';
 export type Paper = { readonly predicateType: string; readonly statement: unknown; readonly ledgerIndex: number };
 
 /** What the signed snapshot says of an image: all that the gate looks at. */
-export type Vouched = {
+export type Vouched = Built | Imported;
+
+type Imported = {
+  readonly repository: string;
+  readonly imported: {
+    readonly number: number;
+    readonly reference: string;
+    readonly requestedBy: string;
+    readonly approvals: readonly string[];
+  };
+  readonly validUntil: string;
+};
+
+type Built = {
+  readonly imported?: never;
   readonly repository: string;
   readonly source: { readonly repository: string; readonly commit: string; readonly tree: string };
   readonly review?: { readonly change: number; readonly method: string; readonly approvals: readonly string[] };
@@ -42,7 +56,18 @@ export function imagePage({ digest, reference, vouched, revoked, papers }: Image
     ${papers.length > 0 && section('papers', 'Papers', html`<div class="papers">${papers.map(paperView)}</div>`)}`;
 }
 
-function origin({ source, review, tests, run, validUntil }: Vouched): Html {
+function origin(vouched: Vouched): Html {
+  if (!vouched.imported) return built(vouched);
+  const { number, reference, requestedBy, approvals } = vouched.imported;
+  return facts([
+    ['Imported from', reference],
+    ['Asked for', html`by ${requestedBy}, import ${number}`],
+    ['Vouched for', approvals.join(', ')],
+    ['Admitted until', when(vouched.validUntil)],
+  ]);
+}
+
+function built({ source, review, tests, run, validUntil }: Built): Html {
   return facts([
     ['Source', html`${source.repository}, commit ${code(source.commit)}, tree ${code(source.tree)}`],
     [

@@ -18,8 +18,9 @@ export function evidenceRoutes(app: FastifyInstance, world: World, who: Authenti
     return (known?.snapshot.images ?? []).map((image) => ({
       digest: image.digest,
       repository: image.repository,
-      commit: image.source.commit,
-      run: image.run,
+      ...(image.imported
+        ? { imported: { number: image.imported.number, reference: image.imported.reference } }
+        : { commit: image.source.commit, run: image.run }),
       validUntil: image.validUntil,
     }));
   });

@@ -84,7 +84,11 @@ export function pageRoutes(app: FastifyInstance, world: World, who: Authenticate
       images: (known?.snapshot.images ?? [])
         .slice(-20)
         .toReversed()
-        .map((image) => ({ ...image, commit: image.source.commit })),
+        .map((image) =>
+          image.imported
+            ? { digest: image.digest, repository: image.repository, imported: image.imported }
+            : { digest: image.digest, repository: image.repository, commit: image.source.commit, run: image.run },
+        ),
       environments: releases.map(({ release, ...place }) => ({
         ...place,
         ...(release

@@ -1,0 +1,88 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from 'commander';
+import { endpoints } from '../../api/endpoints.ts';
+import type { Client } from '../../api/client.ts';
+import type { ReplyOf } from '../../api/endpoint.ts';
+import { WaybillError } from '../../kernel/error.ts';
+import type { CliContext } from '../context.ts';
+import { wholeNumber } from '../input.ts';
+import { show } from '../output.ts';
+import { badge, plain, type Paint } from '../terminal.ts';
+
+type Import = ReplyOf<typeof endpoints.requestImport>;
+
+/** `waybill image import | imports | approve | reject`: third-party images, as a reviewed act. */
+export function imageImportCommands(image: Command, program: Command, context: CliContext): void {
+  image
+    .command('import <reference>')
+    .description('Ask for a third-party image: the digest that the reference names now, for others to vouch for')
+    .requiredOption('--reason <text>', 'what it is for')
+    .option('--as <name>', 'its name under import/ in the registry (default: its upstream registry and repository)')
+    .action(async (reference: string, options: { reason: string; as?: string }) => {
+      const body = { reference, reason: options.reason, ...(options.as === undefined ? {} : { as: options.as }) };
+      const made = await (await context.client()).call(endpoints.requestImport, { body });
+      show(context, program, made, () => [
+        `Import ${made.id}: ${plain(made.reference)} is ${made.digest} now.`,
+        `Somebody else vouches for it: waybill image approve ${made.id}`,
+      ]);
+    });
+  image
+    .command('imports')
+    .description('Third-party images that were asked for')
+    .action(async () => {
+      const all = await (await context.client()).call(endpoints.listImports);
+      show(context, program, all, (paint, table) =>
+        table(
+          ['IMPORT', 'STATE', 'REFERENCE', 'DIGEST', 'BY', 'APPROVED BY', 'REASON'],
+          all.map((each) => [
+            String(each.id),
+            badge(paint, each.state),
+            plain(each.reference),
+            `${each.digest.slice(0, 19)}…`,
+            each.requestedBy,
+            each.approvals.map((approval) => approval.reviewer).join(', '),
+            plain(each.why ?? each.reason).slice(0, 80),
+          ]),
+        ),
+      );
+    });
+  image
+    .command('approve <import>')
+    .description('Vouch for an import, which must be somebody else’s; with enough approvals it is copied and signed')
+    .action(async (number: string) => {
+      const client = await context.client();
+      const approved = await client.call(endpoints.approveImport, { params: { id: wholeNumber(number) } });
+      const done = approved.state === 'approved' ? await copied(client, approved, context) : approved;
+      show(context, program, done, (paint) => told(done, paint, new URL(client.url).host));
+    });
+  image
+    .command('reject <import>')
+    .description('Reject an import')
+    .option('--why <text>', 'for whoever asked', '')
+    .action(async (number: string, { why }: { why: string }) => {
+      const done = await (await context.client()).call(endpoints.rejectImport, { params: { id: wholeNumber(number) }, body: { why } });
+      show(context, program, done, () => [`Import ${done.id} is rejected.`]);
+    });
+}
+
+/** Waits until the server has copied it. @throws WaybillError REGISTRY_FAILED with what kept it */
+async function copied(client: Client, approved: Import, context: CliContext): Promise<Import> {
+  context.note(`Approved; the server copies ${plain(approved.reference)} …`);
+  for (;;) {
+    await sleep(500, undefined, { signal: context.signal });
+    const now = (await client.call(endpoints.listImports)).find((each) => each.id === approved.id);
+    if (now?.state === 'imported') return now;
+    if (now?.why !== undefined && now.why !== approved.why)
+      throw new WaybillError('REGISTRY_FAILED', `import ${approved.id} is approved, and could not be copied: ${now.why}`, {
+        fix: `Mend that, and try again: waybill image approve ${approved.id}`,
+      });
+  }
+}
+
+function told(done: Import, paint: Paint, registry: string): string[] {
+  if (done.state !== 'imported') return [`Import ${done.id} has ${done.approvals.length} approvals and needs more.`];
+  return [
+    `${paint('green', '✔')} ${registry}/${done.repository}@${done.digest}`,
+    `Manifests that say ${plain(done.reference)} are deployed with this digest.`,
+  ];
+}
