@@ -14,6 +14,7 @@ const debian = {
   ip: ['iproute2'],
   podman: ['podman', 'runc', 'crun', 'netavark', 'aardvark-dns', 'fuse-overlayfs', 'uidmap'],
   runc: ['runc'],
+  buildah: ['buildah'],
   skopeo: ['skopeo'],
   busybox: ['busybox-static'],
   chromium: ['chromium'],

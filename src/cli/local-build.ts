@@ -1,7 +1,9 @@
 import type { ImageComparison } from '../image/diff/diff-images.ts';
+import type { EngineName } from '../image/dockerfile/engine.ts';
 import type { BaseImage } from '../image/layers/build-context.ts';
 import type { Platform } from '../image/layers/platform.ts';
 import type { Digest } from '../kernel/digest.ts';
+import type { Secret } from '../kernel/secret.ts';
 
 /** What `waybill image build` asks for. */
 export type LocalBuildOptions = {
@@ -12,6 +14,10 @@ export type LocalBuildOptions = {
   readonly out: string | undefined;
   readonly check: boolean;
   readonly revision: string | 'worktree';
+  /** Build secrets by their ids. */
+  readonly secrets: ReadonlyMap<string, Secret>;
+  /** The engine for Dockerfiles; the first that answers when undefined. */
+  readonly engine: EngineName | undefined;
   readonly unsafeNoSandbox: boolean;
   readonly colour: boolean;
   readonly signal: AbortSignal;

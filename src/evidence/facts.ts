@@ -46,15 +46,24 @@ export type ImportFacts = {
   readonly importedAt: string;
 };
 
+export type NamedBase = { readonly reference: string; readonly digest: Digest };
+
 export type BuildFacts = {
   readonly source: SourceFacts;
   readonly run: number;
   readonly image: { readonly name: string; readonly repository: string; readonly digest: Digest };
   readonly definition: unknown;
-  readonly base?: { readonly reference: string; readonly digest: Digest };
+  readonly base?: NamedBase;
+  /** Of an image from a Dockerfile, which may name several bases. */
+  readonly dockerfile?: { readonly file: string; readonly engine: string; readonly bases: readonly NamedBase[] };
   readonly layers: readonly { readonly diffId: string; readonly digest: Digest; readonly from: string; readonly to: string }[];
   readonly compressor: string;
   readonly builder: string;
   readonly startedAt: string;
   readonly finishedAt: string;
 };
+
+/** Every image that this one was made of. */
+export function basesOf(build: Pick<BuildFacts, 'base' | 'dockerfile'>): readonly NamedBase[] {
+  return [...(build.base ? [build.base] : []), ...(build.dockerfile?.bases ?? [])];
+}

@@ -4,10 +4,13 @@ import path from 'node:path';
 import { plain } from '../cli/terminal.ts';
 import type { LocalBuild, LocalBuildOptions } from '../cli/local-build.ts';
 import { diffImages } from '../image/diff/diff-images.ts';
+import { describeProgress } from '../image/describe-progress.ts';
 import { readLayoutImage } from '../image/inspect/image-reader.ts';
-import type { BuildContext, BuildProgress } from '../image/layers/build-context.ts';
+import type { BuildContext } from '../image/layers/build-context.ts';
 import { buildImage } from '../image/layers/build-image.ts';
 import { fileTime } from '../image/layers/file-time.ts';
+import { buildDockerfile } from '../image/dockerfile/build-dockerfile.ts';
+import { findEngine } from '../image/dockerfile/find-engine.ts';
 import { keepOnly } from '../image/local-layout.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { WaybillError } from '../kernel/error.ts';
@@ -17,11 +20,15 @@ import { parsePipeline } from '../plan/parse.ts';
 import { problemsText } from '../plan/problem-text.ts';
 import type { PlannedImage } from '../plan/plan.ts';
 import { openHostRunner } from '../runner/host/open.ts';
+import { openFilteredNetwork } from '../runner/host/network.ts';
 import type { HostRunner } from '../runner/host/options.ts';
 import { openCheckout, type Checkout } from './checkout.ts';
 import { findToolchains } from './toolchains.ts';
 
 const largestPipelineFile = 1024 * 1024;
+
+/** No file of a first build has it. */
+const otherTime = '2001-02-03T04:05:06Z';
 
 type Options = LocalBuildOptions & { readonly environment: NodeJS.ProcessEnv };
 
@@ -37,13 +44,15 @@ export async function buildLocal(options: Options): Promise<readonly LocalBuild[
   stack.defer(() => rm(scratch, { recursive: true, force: true }));
   const checkout = await openCheckout({ cwd, revision, scratch, signal });
   const images = await plannedImages(checkout, options);
+  requireDeclared(options.secrets, images);
   let runner: HostRunner | undefined;
   const sandboxes = async (): Promise<HostRunner> => (runner ??= stack.use(await openRunner(path.join(scratch, 'work'), options)));
 
   const out = await outFolder(checkout, options.out);
   const built: LocalBuild[] = [];
   for (const image of images) {
-    const build = (to: string, name: string) => buildOne(image, { checkout, options, sandboxes, out: to, work: path.join(scratch, name) });
+    const build = (to: string, name: string) =>
+      buildOne(image, { checkout, options, sandboxes, out: to, work: path.join(scratch, name), again: name.startsWith('second') });
     const result = await build(out, `first-${image.name}`);
     await keepOnly(out, image.name, result.digest);
     let comparison: LocalBuild['comparison'];
@@ -91,6 +100,16 @@ async function plannedImages(checkout: Checkout, options: Options): Promise<read
   return named;
 }
 
+/** A secret that no image asks for is a misspelt one. */
+function requireDeclared(secrets: Options['secrets'], images: readonly PlannedImage[]): void {
+  const declared = new Set(images.flatMap((image) => image.dockerfile?.secrets ?? []));
+  for (const id of secrets.keys())
+    if (!declared.has(id))
+      throw new WaybillError('INVALID_INPUT', `no image of the pipeline file has a build secret ${id}`, {
+        fix: 'Name it in `dockerfile.secrets` of the image.',
+      });
+}
+
 type One = {
   readonly checkout: Checkout;
   readonly options: Options;
@@ -98,15 +117,16 @@ type One = {
   readonly out: string;
   /** A folder of this build alone. */
   readonly work: string;
+  /** The second build of a check: nothing of the first may make it the same. */
+  readonly again: boolean;
 };
 
 async function buildOne(image: PlannedImage, one: One): Promise<{ digest: LocalBuild['digest'] }> {
   const { checkout, options } = one;
   const { signal } = options;
   await mkdir(one.work, { recursive: true });
-  return await buildImage(image, {
+  const context: Omit<BuildContext, 'sandbox'> = {
     source: (each) => checkout.archive(each),
-    sandbox: sandboxOf(image, one),
     base: (reference, platform, each) => options.base(reference, platform, each),
     created: checkout.committedAt,
     mtime: fileTime,
@@ -118,7 +138,31 @@ async function buildOne(image: PlannedImage, one: One): Promise<{ digest: LocalB
     out: one.out,
     platform: { os: 'linux', architecture: process.arch === 'x64' ? 'amd64' : process.arch },
     signal,
-    onProgress: (event) => options.note(`${image.name}: ${describeProgress(event)}`),
+    onProgress: (event) => options.note(`${image.name}: ${plain(describeProgress(event))}`),
+  };
+  const { dockerfile } = image;
+  if (!dockerfile) return await buildImage(image, { ...context, sandbox: sandboxOf(image, one) });
+  const engine = await findEngine({
+    environment: options.environment,
+    ...(options.engine === undefined ? {} : { wanted: options.engine }),
+    confinedOnly: false,
+    openNetwork: (each) => openFilteredNetwork(process.geteuid?.() === 0, [], each),
+    signal,
+  });
+  if (!engine.confined) options.note(`${image.name}: ${engine.name} is not confined: ${engine.isolation}`);
+  const secrets = new Map(
+    dockerfile.secrets.flatMap((id) => {
+      const secret = options.secrets.get(id);
+      return secret === undefined ? [] : [[id, secret] as const];
+    }),
+  );
+  return await buildDockerfile(image, dockerfile, {
+    ...context,
+    engine,
+    secrets,
+    work: path.join(one.work, 'engine'),
+    ...(one.again ? { contextTime: new Date(otherTime) } : {}),
+    onLine: (line) => options.note(`${image.name} │ ${plain(line)}`),
   });
 }
 
@@ -186,18 +230,4 @@ async function outFolder(checkout: Checkout, named: string | undefined): Promise
   await mkdir(folder, { recursive: true });
   await writeFile(path.join(folder, '.gitignore'), '*\n');
   return path.join(folder, 'images');
-}
-
-function describeProgress(event: BuildProgress): string {
-  const seconds = 'milliseconds' in event ? ` in ${(event.milliseconds / 1000).toFixed(1)} s` : '';
-  switch (event.kind) {
-    case 'sandbox':
-      return `ran ${plain(event.commands.join(' && '))}${seconds}`;
-    case 'layer':
-      return `layer ${event.layer.from} → ${event.layer.to}: ${(event.layer.size / 1e6).toFixed(1)} MB${seconds}, ${event.layer.diffId}`;
-    case 'base':
-      return `base ${event.digest}: ${(event.size / 1e6).toFixed(1)} MB`;
-    default:
-      return `image ${event.digest}`;
-  }
 }

@@ -7,6 +7,7 @@ import { openEnvironments } from '../deploy/environment.ts';
 import { openReleases } from '../deploy/releases.ts';
 import { createHttp } from '../http/app.ts';
 import { openIdentity } from '../identity/identity.ts';
+import { findEngine } from '../image/dockerfile/find-engine.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { messageOf } from '../kernel/error.ts';
 import { attestations } from '../ledger/attestations.ts';
@@ -24,6 +25,7 @@ import { createEngine, type Engine } from '../run/engine.ts';
 import { openJournal } from '../run/journal.ts';
 import { openLogs } from '../run/logs.ts';
 import { Semaphore } from '../run/semaphore.ts';
+import { openFilteredNetwork } from '../runner/host/network.ts';
 import { openHostRunner } from '../runner/host/open.ts';
 import { openSecrets } from '../secrets/secrets.ts';
 import { openLocalSource, type LocalSource } from '../source/local/local-source.ts';
@@ -149,6 +151,13 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
     journal,
     logs,
     runner,
+    dockerfileEngine: (waiting) =>
+      findEngine({
+        environment,
+        confinedOnly: !config.runner.unsafeNoSandbox,
+        openNetwork: (each) => openFilteredNetwork(process.geteuid?.() === 0, config.runner.allowAddresses, each),
+        signal: waiting,
+      }),
     engine: () => {
       if (!engine) throw new Error('the engine is asked for before it is there');
       return engine;

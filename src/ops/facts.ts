@@ -81,6 +81,8 @@ export async function buildFacts(deps: FactsDeps, run: RunId, name: string): Pro
   const pushed = find(events, 'image-pushed', name);
   if (!definition || !started || !built || !pushed) throw refused(`run ${run} has not built and pushed an image ${name}`);
   if (built.event.digest !== pushed.event.digest) throw refused(`run ${run} built ${built.event.digest} and pushed ${pushed.event.digest}`);
+  if ((definition.dockerfile === undefined) !== (built.event.dockerfile === undefined))
+    throw refused(`image ${name} of run ${run} was not built as its plan says`);
   if (!built.event.sandboxed) throw refused(`image ${name} was built without a sandbox: nothing is signed for it`);
   return {
     source: await sourceFacts(deps, state),
@@ -88,6 +90,7 @@ export async function buildFacts(deps: FactsDeps, run: RunId, name: string): Pro
     image: { name, repository: pushed.event.repository, digest: built.event.digest },
     definition,
     ...(built.event.base ? { base: built.event.base } : {}),
+    ...(built.event.dockerfile ? { dockerfile: built.event.dockerfile } : {}),
     layers: built.event.layers.map(({ diffId, digest, from, to }) => ({ diffId, digest, from, to })),
     compressor: built.event.compressor,
     builder: deps.builderId,

@@ -1,15 +1,14 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
+import { describeProgress } from '../image/describe-progress.ts';
 import { fileTime } from '../image/layers/file-time.ts';
-import { buildImage } from '../image/layers/build-image.ts';
-import type { BuildContext, BuildProgress } from '../image/layers/build-context.ts';
 import { WaybillError } from '../kernel/error.ts';
 import { connectRegistry } from '../oci/client.ts';
 import type { RegistryClient } from '../oci/client-types.ts';
 import type { PlannedImage } from '../plan/plan.ts';
 import type { RunContext } from '../run/port.ts';
-import { baseImage, baseRepository } from './base-image.ts';
-import { buildSandbox } from './build-sandbox.ts';
+import { baseImage } from './base-image.ts';
+import { baseRepositories, buildPlanned, hostPlatform } from './build-planned.ts';
 import { issuePapers } from './issue-papers.ts';
 import type { World } from './world.ts';
 
@@ -31,12 +30,11 @@ export async function publishImage(world: World, context: RunContext, image: Pla
   await rm(out, { recursive: true, force: true });
   try {
     const info = await world.source.commitInfo(head.repository, head.commit);
-    const base = baseRepository(image.base, world.registryName);
-    using push = await world.registry.mintPush({ repository, run, ttlMs: pushTokenMs, pullFrom: base === undefined ? [] : [base] });
+    const pullFrom = await baseRepositories(world, context, image);
+    using push = await world.registry.mintPush({ repository, run, ttlMs: pushTokenMs, pullFrom });
     using client = connectRegistry({ registry: world.registryAddress, plainHttp: true, auth: { bearer: push.token } });
-    const built = await buildImage(image, {
+    const built = await buildPlanned(world, context, image, {
       source: (signal) => world.source.archive(head.repository, head.commit, signal),
-      sandbox: buildSandbox(world, context, image),
       base: (reference, platform, signal) => baseImage(client, world.registryName, reference, platform, signal),
       created: new Date(info.committedAt),
       mtime: fileTime,
@@ -47,9 +45,9 @@ export async function publishImage(world: World, context: RunContext, image: Pla
         'org.opencontainers.image.title': image.name,
       },
       out,
-      platform: { os: 'linux', architecture: process.arch === 'x64' ? 'amd64' : process.arch },
+      platform: hostPlatform(),
       signal,
-      onProgress: (event) => context.log('waybill', describe(event)),
+      onProgress: (event) => context.log('waybill', describeProgress(event)),
     });
     await context.emit({
       type: 'image-built',
@@ -57,14 +55,15 @@ export async function publishImage(world: World, context: RunContext, image: Pla
       digest: built.digest,
       layers: built.layers,
       ...(built.base ? { base: built.base } : {}),
+      ...(built.dockerfile ? { dockerfile: built.dockerfile } : {}),
       compressor: built.compressor,
-      sandboxed: world.runner.sandboxed,
+      sandboxed: built.sandboxed,
     });
     const tag = `r${run}`;
     await pushLayout(client, context, { out, repository, tag, digest: built.digest });
     await context.emit({ type: 'image-pushed', image: image.name, repository, digest: built.digest, tag });
-    if (world.runner.sandboxed) await issuePapers(world, context, client, { name: image.name, repository, digest: built.digest });
-    else context.log('waybill', 'Nothing is signed: the runner works without a sandbox.');
+    if (built.sandboxed) await issuePapers(world, context, client, { name: image.name, repository, digest: built.digest });
+    else context.log('waybill', 'Nothing is signed: the image was built without a sandbox.');
   } finally {
     await rm(out, { recursive: true, force: true });
   }
@@ -78,23 +77,4 @@ async function pushLayout(
   const started = performance.now();
   await client.pushLayout(image.out, image.digest, image.repository, { tag: image.tag, signal: context.signal });
   context.log('waybill', `pushed ${image.repository}@${image.digest} in ${Math.round(performance.now() - started)} ms`);
-}
-
-function describe(event: Parameters<BuildContext['onProgress']>[0]): string {
-  const seconds = 'milliseconds' in event ? ` in ${(event.milliseconds / 1000).toFixed(1)} s` : '';
-  switch (event.kind) {
-    case 'sandbox':
-      return `ran ${event.commands.join(' && ')}${seconds}`;
-    case 'layer':
-      return describeLayer(event, seconds);
-    case 'base':
-      return `base ${event.digest}: ${(event.size / 1e6).toFixed(1)} MB`;
-    default:
-      return `image ${event.digest}`;
-  }
-}
-
-function describeLayer({ layer, cached }: Extract<BuildProgress, { kind: 'layer' }>, seconds: string): string {
-  const part = layer.part === undefined ? '' : ` (${layer.part})`;
-  return `layer ${layer.from} → ${layer.to}${part}: ${(layer.size / 1e6).toFixed(1)} MB${cached ? ', unchanged' : ''}${seconds}, ${layer.diffId}`;
 }

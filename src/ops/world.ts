@@ -1,6 +1,7 @@
 import type { Environments, Environment } from '../deploy/environment.ts';
 import type { Target } from '../deploy/port.ts';
 import type { Releases } from '../deploy/releases.ts';
+import type { DockerfileEngine } from '../image/dockerfile/engine.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Logger } from '../kernel/logger.ts';
@@ -30,6 +31,8 @@ export type World = {
   readonly papers: PapersOffice;
   readonly journal: Journal;
   readonly logs: Logs;
+  /** What builds Dockerfiles here. @throws WaybillError MISSING_PROGRAM when nothing that can be confined answers */
+  dockerfileEngine(signal: AbortSignal): Promise<DockerfileEngine>;
   readonly runner: Runner & { readonly sandboxed: boolean };
   /** The engine needs performers that need the world: asked for when it is used. */
   engine(): Engine;

@@ -193,3 +193,27 @@ test('property: a plan is deterministic, complete, survives JSON, and stands in 
     { numRuns: 300 },
   );
 });
+
+test('an image from a Dockerfile has no network unless it asks for one itself, and no layers', () => {
+  const plan = planFor(
+    pipeline(`version: 1
+defaults: { network: filtered }
+stages: [{ name: lint, on: [change], steps: [{ run: x }] }]
+images:
+  - { name: short, dockerfile: docker/Dockerfile }
+  - { name: long, dockerfile: { context: app, target: run, args: { A: b }, secrets: [npmrc] }, network: filtered }
+`),
+    'merge',
+  );
+  assert.deepEqual(
+    plan.images.map(({ layers, network, dockerfile }) => ({ layers, network, dockerfile })),
+    [
+      { layers: [], network: 'none', dockerfile: { file: 'docker/Dockerfile', context: '.', args: {}, secrets: [] } },
+      {
+        layers: [],
+        network: 'filtered',
+        dockerfile: { file: 'Dockerfile', context: 'app', target: 'run', args: { A: 'b' }, secrets: ['npmrc'] },
+      },
+    ],
+  );
+});

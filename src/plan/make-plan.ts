@@ -1,7 +1,17 @@
 import { WaybillError } from '../kernel/error.ts';
 import type { Event } from './event.ts';
 import { needsOf, ordered, stagesFor } from './order.ts';
-import type { Network, Plan, PlannedDeploy, PlannedImage, PlannedJob, PlannedLayer, PlannedStage, PlannedStep } from './plan.ts';
+import type {
+  Network,
+  Plan,
+  PlannedDeploy,
+  PlannedDockerfile,
+  PlannedImage,
+  PlannedJob,
+  PlannedLayer,
+  PlannedStage,
+  PlannedStep,
+} from './plan.ts';
 import type { Pipeline, PipelineStage } from './schema.ts';
 
 /** What a job, an image build and a deploy may take when nothing says otherwise. */
@@ -79,17 +89,30 @@ function titleOf(run: string): string {
 }
 
 type PipelineImage = NonNullable<Pipeline['images']>[number];
-type PipelineLayer = PipelineImage['layers'][number];
+type PipelineLayer = NonNullable<PipelineImage['layers']>[number];
 
 function imageOf(image: PipelineImage, defaults: Defaults): PlannedImage {
   return {
     name: image.name,
     base: image.base ?? 'scratch',
-    layers: image.layers.map(layerOf),
+    layers: (image.layers ?? []).map(layerOf),
     ...definedOf({ compression: image.compression, platforms: image.platforms }),
     config: definedOf(image.config ?? {}),
-    network: image.network ?? defaults?.network ?? 'filtered',
+    // A Dockerfile gets a network when it says so itself: what it fetches is in no lock file.
+    network: image.network ?? (image.dockerfile === undefined ? (defaults?.network ?? 'filtered') : 'none'),
     timeoutMs: image.timeout ?? defaults?.timeout ?? defaultTimeoutMs,
+    ...(image.dockerfile === undefined ? {} : { dockerfile: dockerfileOf(image.dockerfile) }),
+  };
+}
+
+function dockerfileOf(given: NonNullable<NonNullable<Pipeline['images']>[number]['dockerfile']>): PlannedDockerfile {
+  const { file, context, target, args, secrets } = typeof given === 'string' ? ({ file: given } as Partial<typeof given & object>) : given;
+  return {
+    file: file ?? 'Dockerfile',
+    context: context ?? '.',
+    ...(target === undefined ? {} : { target }),
+    args: { ...args },
+    secrets: secrets ?? [],
   };
 }
 

@@ -23,8 +23,36 @@ export function checkMeaning(value: unknown, root: Place): Finding[] {
       stages.flatMap((stage, index) => sketch(stage, index)),
       root,
     ),
+    ...images.flatMap((image, index) => checkImage(image, index, root)),
     ...checkDeployImages(deploys, images, root),
     ...images.flatMap((image, index) => checkPlatforms(image, index, root)),
+  ];
+}
+
+/** Fields that describe what a Dockerfile describes itself. */
+const besidesDockerfile = ['layers', 'base', 'config'];
+
+function checkImage(image: Mapping, index: number, root: Place): Finding[] {
+  const path = ['images', index];
+  const place = placeOf(root, path);
+  const keyOf = (field: string): Finding['span'] => place.children.get(field)?.key ?? place.value;
+  if (Object.hasOwn(image, 'dockerfile'))
+    return besidesDockerfile
+      .filter((field) => Object.hasOwn(image, field))
+      .map((field) => ({
+        message: `an image has either "dockerfile" or "${field}", not both`,
+        path: [...path, field],
+        span: keyOf(field),
+      }));
+  const misspelt = Object.keys(image).some((key) => nearest(key, ['layers', 'dockerfile']) !== undefined);
+  if (Object.hasOwn(image, 'layers') || misspelt || Object.keys(image).length === 0) return [];
+  return [
+    {
+      message: 'an image without layers or a dockerfile',
+      expected: '"layers", or "dockerfile"',
+      path,
+      span: [...place.children.values()][0]?.key ?? place.value,
+    },
   ];
 }
 
@@ -102,6 +130,11 @@ function checkDeployImages(deploys: readonly Mapping[], images: readonly Mapping
 /** A layer for a platform that the image is not built for would be in no manifest, silently. */
 function checkPlatforms(image: Mapping, index: number, root: Place): Finding[] {
   const platforms = listOf(image['platforms'], limits.platforms);
+  if (Object.hasOwn(image, 'dockerfile') && platforms.length > 0) {
+    const path = ['images', index, 'platforms'];
+    const expected = 'a Dockerfile builds for the platform of the builder alone; platforms go with layers';
+    return [{ message: 'an image with a Dockerfile has no "platforms"', expected, path, span: placeOf(root, path).value }];
+  }
   return listOf(image['layers'], limits.layersPerImage).flatMap((layer, nth): Finding[] => {
     const platform = mapping(layer)['platform'];
     if (typeof platform !== 'string' || platforms.includes(platform)) return [];

@@ -322,3 +322,24 @@ test('names are those of the kernel', () => {
     assert.equal(parsed.ok, isName(name), name);
   }
 });
+
+test('an image is made of layers or from a Dockerfile, not of both and not of neither', () => {
+  const parsed = parsePipeline(
+    `version: 1
+stages: [{ name: lint, on: [change], steps: [{ run: x }] }]
+images:
+  - { name: both, dockerfile: Dockerfile, base: "node:24", config: { user: "1" }, layers: [{ from: ., to: / }] }
+  - { name: neither }
+`,
+  );
+  assert.ok(!parsed.ok);
+  assert.deepEqual(
+    parsed.problems.map(({ message, line }) => [message, line]),
+    [
+      ['an image has either "dockerfile" or "base", not both', 4],
+      ['an image has either "dockerfile" or "config", not both', 4],
+      ['an image has either "dockerfile" or "layers", not both', 4],
+      ['an image without layers or a dockerfile', 5],
+    ],
+  );
+});

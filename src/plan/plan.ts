@@ -45,6 +45,19 @@ export type PlannedImage = {
   readonly config: ImageConfig;
   readonly network: Network;
   readonly timeoutMs: number;
+  /** Built from a Dockerfile: then there are no layers, and base and config are the Dockerfile's own. */
+  readonly dockerfile?: PlannedDockerfile;
+};
+
+export type PlannedDockerfile = {
+  /** Path in the tree. */
+  readonly file: string;
+  /** Folder in the tree; `.` for all of it. */
+  readonly context: string;
+  readonly target?: string;
+  readonly args: Readonly<Record<string, string>>;
+  /** Ids of build secrets, which RUN mounts. */
+  readonly secrets: readonly string[];
 };
 
 /** `from`: path in the tree (after the `after` commands ran in a build sandbox of their own), `to`: absolute path in the image. */

@@ -88,6 +88,13 @@ const envName = expects(
     .max(255)
     .regex(/^(?!WAYBILL_)[A-Za-z_][A-Za-z0-9_]*$/),
 );
+const argName = expects(
+  'the name of a build argument: letters, digits and "_", not starting with a digit',
+  z
+    .string()
+    .max(255)
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/),
+);
 const env = expects('a mapping from variable names to text', z.record(envName, text).refine(few, tooMany));
 const labelKey = expects(
   'a label name: visible characters without spaces',
@@ -227,13 +234,54 @@ const imageConfig = expects(
     .describe('The configuration of the image, as containers see it.'),
 );
 
+const dockerfile = expects(
+  'a path, or a mapping with "file"',
+  z.union([
+    relativePath,
+    z.strictObject({
+      file: relativePath.optional().describe('Path of the Dockerfile. Default: Dockerfile.'),
+      context: relativePath.optional().describe('Folder whose files the build may copy. Default: the whole tree.'),
+      target: expects(
+        'the name of a stage of the Dockerfile',
+        z
+          .string()
+          .max(100)
+          .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/),
+      )
+        .optional()
+        .describe('The stage that is built. Default: the last one.'),
+      args: expects('a mapping from names to text', z.record(argName, text).refine(few, tooMany))
+        .optional()
+        .describe('Build arguments. They are seen by everybody who has the image: no place for a secret.'),
+      secrets: expects(
+        'a list of names',
+        z
+          .array(
+            expects(
+              'a name: letters, digits, "-", "_" and "."',
+              z
+                .string()
+                .max(100)
+                .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/),
+            ),
+          )
+          .max(limits.entries),
+      )
+        .optional()
+        .describe('Ids of secrets that `RUN --mount=type=secret,id=…` may mount.'),
+    }),
+  ]),
+);
+
 const image = expects(
   'an image with a name and layers',
   z
     .strictObject({
       name: name.describe('Unique in the file. Required.'),
       base: reference.optional().describe('The image below the layers. Default: scratch, an empty one.'),
-      layers: listOf(layer, 'layer', limits.layersPerImage).describe('From the lowest to the highest. Required.'),
+      layers: listOf(layer, 'layer', limits.layersPerImage)
+        .optional()
+        .describe('From the lowest to the highest. Either `layers` or `dockerfile`.'),
       compression: expects('"zstd" or "gzip"', z.enum(['zstd', 'gzip']))
         .optional()
         .describe('How layers are compressed. `gzip` for engines older than 2023. Default: zstd.'),
@@ -250,9 +298,14 @@ const image = expects(
       config: imageConfig.optional().describe('How the image starts.'),
       timeout: duration.optional().describe('How long the build may take. Default: `defaults.timeout`, then 10m.'),
       network: network.optional().describe('Network of the `after` commands.'),
-      dockerfile: later('Builds the image from a Dockerfile.'),
+      dockerfile: dockerfile
+        .optional()
+        .describe('Builds the image from a Dockerfile, without a network unless `network` gives it one. Either `layers` or `dockerfile`.'),
     })
-    .describe('Built on `merge` alone, from the merged tree, in reproducible layers.'),
+    .meta({
+      description: 'Built on `merge` alone, from the merged tree: in reproducible layers, or from a Dockerfile.',
+      oneOf: [{ required: ['layers'] }, { required: ['dockerfile'] }],
+    }),
 );
 
 const deploy = expects(

@@ -59,6 +59,12 @@ export type RunEvent =
       readonly digest: Digest;
       readonly layers: readonly BuiltLayer[];
       readonly base?: { readonly reference: string; readonly digest: Digest };
+      /** Of an image from a Dockerfile: the file, what built it, and every image that the file names. */
+      readonly dockerfile?: {
+        readonly file: string;
+        readonly engine: string;
+        readonly bases: readonly { readonly reference: string; readonly digest: Digest }[];
+      };
       readonly compressor: string;
       readonly sandboxed: boolean;
     }

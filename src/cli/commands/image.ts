@@ -1,12 +1,14 @@
 import path from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';
+import { engineNames, type EngineName } from '../../image/dockerfile/engine.ts';
 import { WaybillError } from '../../kernel/error.ts';
+import { Secret } from '../../kernel/secret.ts';
 import type { BaseImage } from '../../image/layers/build-context.ts';
 import { formatPlatform, suits, type Platform } from '../../image/layers/platform.ts';
 import type { ImageDescription } from '../../image/inspect/inspect-image.ts';
 import type { CliContext } from '../context.ts';
-import { collect } from '../input.ts';
+import { collect, readNamed } from '../input.ts';
 import type { LocalBuild } from '../local-build.ts';
 import { show } from '../output.ts';
 import { firstLine } from '../show-image.ts';
@@ -20,6 +22,8 @@ type BuildOptions = {
   commit: string;
   worktree: boolean;
   base: readonly string[];
+  secret: readonly string[];
+  engine?: string;
   unsafeNoSandbox: boolean;
 };
 
@@ -36,6 +40,8 @@ export function imageCommands(program: Command, context: CliContext): Command {
     .option('--commit <rev>', 'build from this commit', 'HEAD')
     .option('--worktree', 'build from the working tree as it lies here, with what is not committed', false)
     .option('--base <name=layout>', 'take a base image from a layout (LAYOUT or LAYOUT:NAME); can be given again', collect, [])
+    .option('--secret <id=ID,src=FILE>', 'a build secret of a Dockerfile, from a file; can be given again', collect, [])
+    .option('--engine <name>', `what builds Dockerfiles: ${engineNames.join(', ')} (default: the first that answers)`)
     .option('--unsafe-no-sandbox', 'run commands as plain processes where no sandbox works; only for code that you trust', false)
     .action(async (name: string | undefined, options: BuildOptions) => buildImages(program, context, name, options));
   imageReadCommands(image, program, context);
@@ -56,6 +62,8 @@ async function buildImages(program: Command, context: CliContext, name: string |
     out: options.out === undefined ? undefined : path.resolve(context.cwd, options.out),
     check: options.check,
     revision: options.worktree ? 'worktree' : options.commit,
+    secrets: await buildSecrets(context.cwd, options.secret),
+    engine: engineOption(options.engine),
     unsafeNoSandbox: options.unsafeNoSandbox,
     colour: context.colour,
     signal: context.signal,
@@ -87,6 +95,28 @@ async function buildImages(program: Command, context: CliContext, name: string |
     context.exitWith(1);
     if (comparison.first) context.note(`${image} is not reproducible; ${firstLine(comparison.first, (_, text) => text)}`);
   }
+}
+
+/** `id=npmrc,src=./.npmrc`, as docker and buildah write it. */
+async function buildSecrets(cwd: string, given: readonly string[]): Promise<Map<string, Secret>> {
+  const secrets = new Map<string, Secret>();
+  for (const text of given) {
+    const fields = Object.fromEntries(text.split(',').map((field) => [field.split('=', 1)[0] ?? '', field.slice(field.indexOf('=') + 1)]));
+    const { id, src } = fields;
+    if (id === undefined || src === undefined || Object.keys(fields).length !== 2)
+      throw new WaybillError('INVALID_INPUT', 'a build secret is not written as id=ID,src=FILE', { fix: '--secret id=npmrc,src=./.npmrc' });
+    secrets.set(id, new Secret(await readNamed(cwd, src)));
+  }
+  return secrets;
+}
+
+function engineOption(text: string | undefined): EngineName | undefined {
+  const found = engineNames.find((name) => name === text);
+  if (text !== undefined && found === undefined)
+    throw new WaybillError('INVALID_INPUT', `there is no engine ${JSON.stringify(text.slice(0, 100))}`, {
+      fix: `One of: ${engineNames.join(', ')}.`,
+    });
+  return found;
 }
 
 function baseOption(text: string): [string, string] {

@@ -297,6 +297,38 @@ for (const [what, ofBase] of badBases)
     });
   });
 
+const second = { reference: 'registry.waybill.test/tools:1', digest: digestOf('another base') };
+const dockerBuild = { ...build, dockerfile: { file: 'Dockerfile', engine: 'buildah 1.28.2', bases: [second] } };
+
+test('every base that a Dockerfile names needs a summary of its own', async () => {
+  const signed = signAll(key, { build: dockerBuild });
+  const papers = (known: readonly string[]) => async (digest: Digest) =>
+    (digest === build.base?.digest
+      ? [baseSummary()]
+      : digest === second.digest
+        ? known.includes(second.digest)
+          ? [baseSummary(key, { digest: second.digest })]
+          : []
+        : signed
+    ).map((paper) => paper.bundle);
+  await using without = await attestor({ build: async () => dockerBuild, papers: papers([]) });
+  await assert.rejects(
+    without.attest({ kind: 'summary', run: 12, image: 'shop' }),
+    /its base registry.waybill.test\/tools:1 .* has no summary that holds/,
+  );
+  await using whole = await attestor({ build: async () => dockerBuild, papers: papers([second.digest]) });
+  assert.equal((await whole.attest({ kind: 'summary', run: 12, image: 'shop' })).papers.length, 1);
+});
+
+test('a provenance that says another kind of build, or leaves a base out, counts for nothing', async () => {
+  const papers = (signed: Paper[]) => async (digest: Digest) =>
+    (digest === build.image.digest ? signed : [baseSummary(key, { digest })]).map((paper) => paper.bundle);
+  for (const claimed of [build, { ...dockerBuild, dockerfile: { ...dockerBuild.dockerfile, bases: [] } }]) {
+    await using a = await attestor({ build: async () => dockerBuild, papers: papers(signAll(key, { build: claimed })) });
+    await assert.rejects(a.attest({ kind: 'summary', run: 12, image: 'shop' }), /there is no provenance/);
+  }
+});
+
 test('bad papers beside a whole set do no harm', async () => {
   await using a = await attestor({ papersList: [...forged, ...impostor, ...honest, ...signAll(key, { about: otherImage })] });
   const { papers } = await a.attest({ kind: 'summary', run: 12, image: 'shop' });

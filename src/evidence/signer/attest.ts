@@ -3,7 +3,7 @@ import { WaybillError, messageOf } from '../../kernel/error.ts';
 import { silentLogger, type Logger } from '../../kernel/logger.ts';
 import { signStatement, type Paper } from '../bundle.ts';
 import { signSimple } from '../cosign-forms.ts';
-import type { SourceFacts } from '../facts.ts';
+import { basesOf, type SourceFacts } from '../facts.ts';
 import { keyRingFile, usableKey, type KeyRing, type SigningKey } from '../keys.ts';
 import { signSnapshot } from '../snapshot-envelope.ts';
 import type { Statement } from '../statement.ts';
@@ -105,7 +105,7 @@ export function makeAttestor(options: AttestorOptions): Attestor {
         ring,
         at,
       });
-      if (build.base) requireBase(build.base, await facts.papers(build.base.digest), ring, at);
+      for (const base of basesOf(build)) requireBase(base, await facts.papers(base.digest), ring, at);
       const { review } = judgement;
       const { digest, repository } = build.image;
       const paper = sign(

@@ -1,9 +1,9 @@
 import { digestOf, hexOf, type Digest } from '../../kernel/digest.ts';
 import { WaybillError, isWaybillError, messageOf } from '../../kernel/error.ts';
-import type { BuildFacts, ImportFacts, ReviewFacts, SourceFacts } from '../facts.ts';
+import { basesOf, type BuildFacts, type ImportFacts, type NamedBase, type ReviewFacts, type SourceFacts } from '../facts.ts';
 import type { KeyRing } from '../keys.ts';
 import { subjectMatches, type ResourceDescriptor, type Statement } from '../statement.ts';
-import { provenancePredicate, provenanceType } from '../statements/provenance.ts';
+import { dockerfileBuildType, layersBuildType, provenancePredicate, provenanceType } from '../statements/provenance.ts';
 import { reviewPredicate, reviewType, type ReviewPredicate } from '../statements/review.ts';
 import { imageSummaryPredicate } from '../statements/summary.ts';
 import { testResultPredicate, testResultType } from '../statements/tests.ts';
@@ -105,7 +105,7 @@ export function requireVouched({ number, approvals, requestedBy }: Pick<ImportFa
  * disk, would come under a summary as the base of something that was.
  * @throws WaybillError VERDICT_REFUSED unless one of `papers` is a summary of the base that still holds
  */
-export function requireBase(base: NonNullable<BuildFacts['base']>, papers: readonly string[], ring: KeyRing, at: Date): void {
+export function requireBase(base: NamedBase, papers: readonly string[], ring: KeyRing, at: Date): void {
   const holds = papers.some((bundle) => {
     let statement: Statement;
     try {
@@ -128,6 +128,11 @@ export function requireBase(base: NonNullable<BuildFacts['base']>, papers: reado
 function judgeProvenance(statement: Statement, build: BuildFacts, builderId: string): void {
   const { buildDefinition, runDetails } = provenancePredicate.parse(statement.predicate);
   requireSource(buildDefinition.resolvedDependencies, build.source);
+  if (buildDefinition.buildType !== (build.dockerfile ? dockerfileBuildType : layersBuildType))
+    throw new WaybillError('PAPER_MALFORMED', `it says that the image was built as ${buildDefinition.buildType}`);
+  for (const { reference, digest } of basesOf(build))
+    if (!buildDefinition.resolvedDependencies.some((each) => each.digest?.['sha256'] === hexOf(digest)))
+      throw new WaybillError('PAPER_MALFORMED', `it does not name the base ${reference}`);
   if (runDetails.builder.id !== builderId) throw new WaybillError('PAPER_MALFORMED', `it names the builder ${runDetails.builder.id}`);
   if (buildDefinition.externalParameters.image.name !== build.image.name)
     throw new WaybillError('PAPER_MALFORMED', `it is about the image ${buildDefinition.externalParameters.image.name}`);

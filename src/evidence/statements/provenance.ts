@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { hexOf } from '../../kernel/digest.ts';
-import type { BuildFacts } from '../facts.ts';
+import { basesOf, type BuildFacts } from '../facts.ts';
 import { statementType, type ResourceDescriptor, type Statement } from '../statement.ts';
 import { imageSubject, sourceSubject, type Names } from '../subjects.ts';
 
@@ -8,6 +8,8 @@ import { imageSubject, sourceSubject, type Names } from '../subjects.ts';
 export const provenanceType = 'https://slsa.dev/provenance/v1';
 /** Files of a reviewed source tree become layers on a base image, without a step in between. */
 export const layersBuildType = 'https://waybill.dev/layers/v1';
+/** The instructions of a Dockerfile of a reviewed source tree run in a container engine that sees nothing else. */
+export const dockerfileBuildType = 'https://waybill.dev/dockerfile/v1';
 
 const resource = z.object({
   name: z.string().exactOptional(),
@@ -18,13 +20,13 @@ const resource = z.object({
 
 export const provenancePredicate = z.object({
   buildDefinition: z.object({
-    buildType: z.literal(layersBuildType),
+    buildType: z.enum([layersBuildType, dockerfileBuildType]),
     externalParameters: z.object({
       repository: z.string(),
       ref: z.string(),
       image: z.object({ name: z.string(), definition: z.unknown() }),
     }),
-    internalParameters: z.object({ run: z.int(), compressor: z.string() }),
+    internalParameters: z.object({ run: z.int(), compressor: z.string(), engine: z.string().exactOptional() }),
     resolvedDependencies: z.array(resource).min(1),
   }),
   runDetails: z.object({
@@ -43,14 +45,18 @@ export function provenanceStatement(facts: BuildFacts, names: Names): Statement<
     predicateType: provenanceType,
     predicate: {
       buildDefinition: {
-        buildType: layersBuildType,
+        buildType: facts.dockerfile ? dockerfileBuildType : layersBuildType,
         externalParameters: {
           repository: names.repositoryUri(facts.source.repository),
           ref: facts.source.ref,
           image: { name: facts.image.name, definition: facts.definition },
         },
-        internalParameters: { run: facts.run, compressor: facts.compressor },
-        resolvedDependencies: [sourceSubject(facts.source, names), ...(facts.base ? [baseImage(facts.base)] : [])],
+        internalParameters: {
+          run: facts.run,
+          compressor: facts.compressor,
+          ...(facts.dockerfile ? { engine: facts.dockerfile.engine } : {}),
+        },
+        resolvedDependencies: [sourceSubject(facts.source, names), ...basesOf(facts).map(baseImage)],
       },
       runDetails: {
         builder: { id: names.builderId, version: { waybill: facts.builder } },

@@ -51,6 +51,7 @@ export type BaseImage = {
 export type BuildProgress =
   | { readonly kind: 'sandbox'; readonly commands: readonly string[]; readonly milliseconds: number }
   | { readonly kind: 'layer'; readonly layer: BuiltLayer; readonly cached: boolean; readonly milliseconds: number }
+  | { readonly kind: 'engine'; readonly name: string; readonly version: string; readonly isolation: string }
   | { readonly kind: 'base'; readonly digest: Digest; readonly size: number }
   | { readonly kind: 'image'; readonly digest: Digest };
 

@@ -1,0 +1,120 @@
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { execa } from 'execa';
+import { WaybillError } from '../../kernel/error.ts';
+import { buildkitEngine } from './buildkit-engine.ts';
+import { canConfine } from './confine.ts';
+import { containersEngine } from './containers-engine.ts';
+import { daemonEnvironment } from './daemon-environment.ts';
+import { dockerEngine } from './docker-engine.ts';
+import { engineNames, type DockerfileEngine, type EngineName } from './engine.ts';
+
+export type EngineOptions = {
+  /** Of this process; engines see a few variables of it, none that holds a login. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Only this one. */
+  readonly wanted?: EngineName;
+  /** Only one that can be put behind a wall: what a server signs for. */
+  readonly confinedOnly: boolean;
+  openNetwork(signal: AbortSignal): Promise<AsyncDisposable & { readonly enter: readonly string[] }>;
+  readonly signal: AbortSignal;
+};
+
+const probeMs = 10_000;
+
+/**
+ * The first engine that answers: buildah, podman, then BuildKit and docker, whose daemons nothing of ours stands in front of.
+ * @throws WaybillError MISSING_PROGRAM with what every one of them said
+ */
+export async function findEngine(options: EngineOptions): Promise<DockerfileEngine> {
+  const { answers, refusals } = await findEngines(options);
+  const [engine] = answers;
+  if (engine) return engine;
+  throw new WaybillError(
+    'MISSING_PROGRAM',
+    `no program that builds Dockerfiles answers${options.confinedOnly ? ' and can be confined' : ''}: ${refusals.join('; ')}`,
+    {
+      fix: 'Install buildah and bubblewrap (`apt install buildah bubblewrap runc`).',
+    },
+  );
+}
+
+/** All that answer, in the order of their rank, and why the others do not. */
+export async function findEngines(options: EngineOptions): Promise<{ answers: DockerfileEngine[]; refusals: string[] }> {
+  const answers: DockerfileEngine[] = [];
+  const refusals: string[] = [];
+  for (const name of engineNames) {
+    if (options.wanted !== undefined && options.wanted !== name) continue;
+    const engine = await probe(name, options);
+    if (typeof engine === 'string') refusals.push(`${name}: ${engine}`);
+    else if (options.confinedOnly && !engine.confined)
+      refusals.push(`${name}: it cannot be confined here (that needs root, bubblewrap, and buildah or podman)`);
+    else answers.push(engine);
+  }
+  return { answers, refusals };
+}
+
+async function probe(name: EngineName, options: EngineOptions): Promise<DockerfileEngine | string> {
+  const { environment } = options;
+  switch (name) {
+    case 'buildah':
+    case 'podman': {
+      const said = await ask(name, ['--version'], options);
+      if (!said.ok) return said.why;
+      const version = /(\d+\.\d+\.\d+\S*)/.exec(said.text)?.[1] ?? 'unknown';
+      const bwrap = programPath('bwrap', environment['PATH'] ?? '');
+      return containersEngine({
+        name,
+        version,
+        bwrap: canConfine(bwrap) ? bwrap : undefined,
+        openNetwork: (signal) => options.openNetwork(signal),
+        environment,
+      });
+    }
+    case 'buildkit': {
+      const said = await ask('buildctl', ['debug', 'workers'], options);
+      if (!said.ok) return said.why;
+      const version = await ask('buildctl', ['--version'], options);
+      return buildkitEngine({ version: version.ok ? (/v?(\d+\.\d+\S*)/.exec(version.text)?.[1] ?? 'unknown') : 'unknown', environment });
+    }
+    case 'docker': {
+      const said = await ask('docker', ['version', '--format', '{{.Server.Version}}'], options);
+      if (!said.ok) return said.why;
+      const buildx = await ask('docker', ['buildx', 'version'], options);
+      return buildx.ok ? dockerEngine({ version: said.text, environment }) : `it has no buildx (${buildx.why})`;
+    }
+  }
+}
+
+type Said = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly why: string };
+
+async function ask(program: string, args: readonly string[], { environment, signal }: EngineOptions): Promise<Said> {
+  const result = await execa(program, args, {
+    env: daemonEnvironment(environment),
+    extendEnv: false,
+    cancelSignal: signal,
+    timeout: probeMs,
+    stdin: 'ignore',
+    reject: false,
+    maxBuffer: 1024 * 1024,
+  });
+  signal.throwIfAborted();
+  if (result.code === 'ENOENT') return { ok: false, why: 'not installed' };
+  if (result.failed)
+    return { ok: false, why: (result.stderr.trim().split('\n').at(-1) || result.shortMessage || 'it failed').slice(0, 200) };
+  return { ok: true, text: result.stdout.trim() };
+}
+
+function programPath(name: string, searchPath: string): string | undefined {
+  for (const folder of [...searchPath.split(delimiter), '/usr/bin', '/usr/local/bin', '/bin']) {
+    try {
+      const file = join(folder, name);
+      if (folder.startsWith('/')) accessSync(file, constants.X_OK);
+      else continue;
+      return file;
+    } catch {
+      continue;
+    }
+  }
+  return undefined;
+}
