@@ -29,6 +29,8 @@ export const configFile = z.strictObject({
           releases: z.number().int().min(1).max(1_000).default(5),
         })
         .prefault({}),
+      /** Days for which a pull secret of an environment holds; it is renewed after two thirds of them. */
+      pullSecretDays: z.number().int().min(1).max(365).default(30),
       /** Registries (`host` or `host:port`) on private addresses that images may be imported from; plain HTTP on loopback. */
       upstreams: z.array(z.string()).max(100).default([]),
       /** Of one holder of credentials; more is answered with 429 and when to try again. */

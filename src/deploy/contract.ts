@@ -33,6 +33,9 @@ export async function checkTarget(target: Target, releases: ContractReleases, pu
   assert.match(running?.digest ?? '', /^sha256:[0-9a-f]{64}$/);
   assert.deepEqual(await target.running({ repository: 'other' }), []);
 
+  await target.renewPullSecret(pullSecret, {});
+  assert.equal((await target.running({})).length, 1, 'a new pull secret touches nothing that runs');
+
   const next = await target.waitReady(await target.apply(releases.two, { pullSecret, onProgress }), { timeoutMs: 60_000, onProgress });
   assert.ok(next.ready, JSON.stringify(next));
   assert.equal((await next.endpoints[0]?.get('/'))?.body.toString(), 'two\n');

@@ -17,6 +17,8 @@ export type Target = AsyncDisposable & {
   /** @throws WaybillError ADMISSION_DENIED with the gate's own words, INVALID_INPUT, CLUSTER_FAILED, ENGINE_FAILED, UNSUPPORTED */
   apply(objects: readonly KubeObject[], options: ApplyOptions): Promise<Applied>;
   waitReady(applied: Applied, options: CallOptions & { readonly timeoutMs: number; onProgress?(line: string): void }): Promise<Readiness>;
+  /** Puts a new generation of the pull secret where pods that start from now on find it. Nothing where each pull brings its own. */
+  renewPullSecret(pullSecret: PullCredential, options: CallOptions): Promise<void>;
   running(options: CallOptions & { readonly repository?: string }): Promise<readonly RunningContainer[]>;
   /** Removes what Waybill deployed here (of one repository, or everything). Returns what was removed: `Deployment web`. */
   remove(options: CallOptions & { readonly repository?: string }): Promise<readonly string[]>;

@@ -17,6 +17,7 @@ import { recoverImports } from '../ops/import-image.ts';
 import { propose } from '../ops/propose.ts';
 import { recordRefusal } from '../ops/record-refusal.ts';
 import { recoverRuns } from '../ops/recover-runs.ts';
+import { renewPullSecrets } from '../ops/renew-pull-secrets.ts';
 import { startInitial } from '../ops/start-initial.ts';
 import type { World } from '../ops/world.ts';
 import { openImports } from '../registry/imports.ts';
@@ -47,6 +48,7 @@ import { openTargets } from './targets.ts';
 import { findToolchains } from './toolchains.ts';
 
 const sealEveryMs = 10 * 60_000;
+const renewEveryMs = 60 * 60_000;
 
 /** The server: wires every part once, serves until aborted, and takes everything down in the reverse order. */
 export async function server(options: Parameters<Processes['server']>[0] & { environment: NodeJS.ProcessEnv }): Promise<void> {
@@ -163,6 +165,7 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
       return engine;
     },
     registry,
+    pullSecretMs: config.registry.pullSecretDays * 24 * 3_600_000,
     imports: openImports(store, clock),
     upstreams: config.registry.upstreams,
     requiredApprovals: config.review.approvals,
@@ -215,6 +218,9 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
     const collecting = setInterval(collect, config.registry.collectEveryHours * 3_600_000);
     stack.defer(() => clearInterval(collecting));
   }
+  const renewing = setInterval(() => void renewPullSecrets(world, signal), renewEveryMs);
+  stack.defer(() => clearInterval(renewing));
+  void renewPullSecrets(world, signal);
   const isolation = await runner.isolation();
   if (!isolation.ok) logger.warn({ reason: isolation.reason }, 'no isolation works here: unreviewed code is refused');
 

@@ -22,7 +22,6 @@ import { recordRefusal } from './record-refusal.ts';
 import { recordRelease } from './record-release.ts';
 import type { World } from './world.ts';
 
-const pullTokenMs = 365 * 24 * 3_600_000;
 const largestManifest = 4 * 1024 * 1024;
 
 /**
@@ -61,10 +60,12 @@ export async function deployRelease(world: World, context: RunContext, deploy: P
     rollback: false,
   });
   try {
+    const own = [...digests.values()].map((image) => image.repository);
     const pull = await world.registry.mintPull({
       environment: environment.name,
-      repositories: [...new Set([...[...digests.values()].map((image) => image.repository), ...repositories])],
-      ttlMs: pullTokenMs,
+      // One secret for the namespace: it goes on covering what other repositories have released there.
+      repositories: [...new Set([...own, ...repositories, ...((await world.registry.pullState(environment.name))?.repositories ?? [])])],
+      ttlMs: world.pullSecretMs,
     });
     const pullSecret = { registry: world.registryName, username: pull.username, password: pull.password };
     const objects = rendered.map((loaded) => loaded.object);

@@ -37,6 +37,8 @@ export type World = {
   /** The engine needs performers that need the world: asked for when it is used. */
   engine(): Engine;
   readonly registry: Registry;
+  /** How long a generation of an environment's pull secret holds. */
+  readonly pullSecretMs: number;
   readonly imports: Imports;
   /** Hosts of registries that images may be imported from although their addresses are private. */
   readonly upstreams: readonly string[];

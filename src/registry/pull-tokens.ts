@@ -7,10 +7,18 @@ import type { RegistryTables } from './tables.ts';
 
 export type PullCredential = { readonly username: string; readonly password: Secret; readonly expiresAt: string };
 
+/** Times are ISO 8601. */
+export type PullState = {
+  readonly repositories: readonly string[];
+  readonly newest: { readonly createdAt: string; readonly expiresAt: string };
+};
+
 /** Pull secrets of environments: only hashes are kept. Several generations of one environment are valid side by side. */
 export type PullTokens = {
   add(environment: string, repositories: readonly string[], credential: PullCredential): Promise<void>;
   find(username: string, password: Secret): Promise<Access | undefined>;
+  /** What the valid generations of an environment cover together, and the newest of them; undefined when there is none. */
+  state(environment: string): Promise<PullState | undefined>;
   /** How many were valid. */
   revoke(environment: string): Promise<number>;
 };
@@ -53,6 +61,19 @@ export function openPullTokens(store: Store, clock: Clock): PullTokens {
       if (!timingSafeEqual(given, Buffer.from(row.password_sha256, 'hex')) || expiresAt <= clock.now().getTime()) return undefined;
       const repositories = new Set(JSON.parse(row.repositories) as string[]);
       return { kind: 'pull', holder: `environment ${row.environment}`, mayPull: repositories, pull: repositories, expiresAt };
+    },
+    async state(environment) {
+      const rows = await db
+        .selectFrom('registry_pull_token')
+        .select(['repositories', 'created_at', 'expires_at'])
+        .where('environment', '=', environment)
+        .where('expires_at', '>', clock.now().toISOString())
+        .orderBy('expires_at', 'desc')
+        .execute();
+      const [newest] = rows;
+      if (!newest) return undefined;
+      const repositories = [...new Set(rows.flatMap((row) => JSON.parse(row.repositories) as string[]))].sort();
+      return { repositories, newest: { createdAt: newest.created_at, expiresAt: newest.expires_at } };
     },
     async revoke(environment) {
       const now = clock.now().toISOString();

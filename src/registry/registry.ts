@@ -17,7 +17,7 @@ import { openGrantLog, type TokenGrant } from './grant-log.ts';
 import { createHandler } from './handler.ts';
 import { Leases } from './leases.ts';
 import { defaultLimits, type RegistryLimits } from './limits.ts';
-import { newPullCredential, openPullTokens, type PullCredential } from './pull-tokens.ts';
+import { newPullCredential, openPullTokens, type PullCredential, type PullState } from './pull-tokens.ts';
 import { openQuotas, type Quota, type Usage } from './quota.ts';
 import type { RegistryTables } from './tables.ts';
 import { RateLimit } from './rate-limit.ts';
@@ -58,6 +58,8 @@ export type Registry = AsyncDisposable & {
   mintPush(options: { repository: string; ttlMs: number; pullFrom?: readonly string[] } & PushHolder): Promise<PushToken>;
   /** A new generation of an environment's pull secret; older ones stay valid until they expire or are revoked. */
   mintPull(options: { environment: string; repositories: readonly string[]; ttlMs: number }): Promise<PullCredential>;
+  /** What the valid generations of an environment's pull secret cover together. */
+  pullState(environment: string): Promise<PullState | undefined>;
   /** Takes back all generations, and every bearer token made from them. Returns how many were valid. */
   revokePull(environment: string): Promise<number>;
   /** Removes what nothing needs; see collect.ts. One at a time. @throws WaybillError CONFLICT */
@@ -159,6 +161,7 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
       await pulls.add(environment, repositories, credential);
       return credential;
     },
+    pullState: (environment) => pulls.state(environment),
     async revokePull(environment) {
       const count = await pulls.revoke(environment);
       bearers.revoke((access) => access.kind === 'pull' && access.holder === `environment ${environment}`);

@@ -1,6 +1,8 @@
 import { messageOf } from '../../kernel/error.ts';
 import type { Cluster } from '../../kube/cluster.ts';
+import { managedBy } from '../manifests/stamp.ts';
 import type { CallOptions, Preflight, Target } from '../port.ts';
+import { pullSecretObject } from '../pull-secret.ts';
 import { applyObjects } from './apply.ts';
 import { endpointsOf } from './endpoints.ts';
 import { removeDeployed } from './remove.ts';
@@ -18,6 +20,9 @@ export function openClusterTarget(cluster: Cluster, namespace: string): Target {
       return why === undefined
         ? { ready: true, endpoints: await endpointsOf(cluster, namespace, applied, options) }
         : { ready: false, why };
+    },
+    async renewPullSecret(pullSecret, { signal }) {
+      await cluster.serverSideApply(pullSecretObject(pullSecret, namespace), { fieldManager: managedBy, force: true, signal });
     },
     running: (options) => runningContainers(cluster, namespace, options),
     remove: (options) => removeDeployed(cluster, namespace, options),

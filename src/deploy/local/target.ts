@@ -189,6 +189,8 @@ export function openLocalTarget({ environment, stateFolder, env }: LocalOptions)
       }
       return found;
     },
+    // Each pull has an authfile of its own, with what was minted for it.
+    renewPullSecret: async () => undefined,
     async remove({ signal, repository }) {
       const { engine } = await podman({ signal });
       const removed: string[] = [];
