@@ -63,6 +63,13 @@ test(
     assert.match(await must(w.dana.waybill('verify', reviewed)), /import\/v1/);
     assert.match(await must(w.dana.waybill('trace', reviewed)), /asked: dana {2}vouched: rita/);
 
+    // The tag moved upstream meanwhile.
+    assert.match(await must(w.dana.waybill('image', 'update')), /import 1 .*--request asks for it/);
+    assert.match(await must(w.dana.waybill('image', 'update', '--request')), /waybill image approve 2/);
+    assert.match(await must(w.dana.waybill('image', 'update', '--request')), /waybill image approve 2/, 'asked for once');
+    await must(w.rita.waybill('image', 'approve', '2'));
+    assert.match(await must(w.dana.waybill('image', 'update')), /Nothing that could be asked is newer/);
+
     const policy = path.join(w.scratch, 'policy.json');
     const { default: rules } = (await w.dana.api.call(endpoints.policy)) as { default: { require: object } };
     await writeFile(policy, JSON.stringify({ default: { ...rules, require: { ...rules.require, imports: false } } }));
@@ -70,13 +77,14 @@ test(
 
     const newer = `${upstream.host}/library/db@${await upstreamImage(upstream.host, '2')}`;
     await must(w.dana.waybill('image', 'import', newer, '--reason', 'newer', '--as', 'db'));
-    await must(w.rita.waybill('image', 'reject', '2', '--why', 'not yet'));
-    await mustRefuse(w.rita.waybill('image', 'approve', '2'), /rejected already/);
+    await must(w.rita.waybill('image', 'reject', '3', '--why', 'not yet'));
+    await mustRefuse(w.rita.waybill('image', 'approve', '3'), /rejected already/);
     const listed = await w.admin.api.call(endpoints.listImports);
     assert.deepEqual(
       listed.map((each) => [each.id, each.state]),
       [
-        [2, 'rejected'],
+        [3, 'rejected'],
+        [2, 'imported'],
         [1, 'imported'],
       ],
     );

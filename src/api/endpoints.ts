@@ -195,6 +195,14 @@ export const endpoints = {
   listImports: endpoint('GET', '/imports', 'person', 'Third-party images that were asked for, newest first', {
     reply: z.array(importView),
   }),
+  listImportUpdates: endpoint('GET', '/imports/updates', 'person', 'Imported images whose tag names another digest upstream now', {
+    reply: z.object({
+      updates: z.array(
+        z.object({ import: z.number(), reference: z.string(), from: z.string(), to: z.string(), requested: z.number().exactOptional() }),
+      ),
+      unknown: z.array(z.string()),
+    }),
+  }),
   requestImport: endpoint('POST', '/imports', 'person', 'Asks for a third-party image: the digest that the reference names now', {
     body: z.object({ reference: z.string().max(900), reason: z.string().max(2_000), as: z.string().max(200).optional() }),
     reply: importView,

@@ -145,6 +145,48 @@ async function issueImportPapers(
   await world.papers.seal();
 }
 
+/** An imported image whose tag names another digest upstream now. */
+export type ImportUpdate = {
+  readonly import: number;
+  readonly reference: string;
+  readonly from: string;
+  readonly to: string;
+  /** The import that asks for the newer digest already. */
+  readonly requested?: number;
+};
+
+/** Asks the upstream of the newest import of every reference what its tag names now. What cannot be asked is told in `unknown`. */
+export async function findImportUpdates(
+  world: World,
+  signal: AbortSignal,
+): Promise<{ readonly updates: readonly ImportUpdate[]; readonly unknown: readonly string[] }> {
+  const all = await world.imports.list();
+  const newest = new Map<string, ImageImport>();
+  for (const each of all) if (each.state === 'imported' && !newest.has(each.reference)) newest.set(each.reference, each);
+  const updates: ImportUpdate[] = [];
+  const unknown: string[] = [];
+  for (const [reference, present] of newest) {
+    const upstream = parseUpstream(reference);
+    if (upstream.digest !== undefined) continue;
+    try {
+      const { resolved } = await resolveUpstream(world, upstream, signal);
+      if (resolved.digest === present.digest) continue;
+      const asked = all.find((each) => each.digest === resolved.digest && each.reference === reference && each.state !== 'rejected');
+      updates.push({
+        import: present.id,
+        reference,
+        from: present.digest,
+        to: resolved.digest,
+        ...(asked === undefined ? {} : { requested: asked.id }),
+      });
+    } catch (error) {
+      signal.throwIfAborted();
+      unknown.push(`${reference}: ${messageOf(error)}`);
+    }
+  }
+  return { updates, unknown };
+}
+
 async function resolveUpstream(world: World, upstream: Upstream, signal: AbortSignal): Promise<{ resolved: Resolved }> {
   using client = await openUpstream(world.upstreams, upstream.registry, signal);
   const resolved = await client.resolve(sourceRepository(upstream), upstream.digest ?? upstream.tag ?? 'latest', signal);

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { endpoints } from '../../api/endpoints.ts';
 import type { Client } from '../../api/client.ts';
 import type { ReplyOf } from '../../api/endpoint.ts';
-import { WaybillError } from '../../kernel/error.ts';
+import { WaybillError, isWaybillError } from '../../kernel/error.ts';
 import type { CliContext } from '../context.ts';
 import { wholeNumber } from '../input.ts';
 import { show } from '../output.ts';
@@ -63,6 +63,58 @@ export function imageImportCommands(image: Command, program: Command, context: C
       const done = await (await context.client()).call(endpoints.rejectImport, { params: { id: wholeNumber(number) }, body: { why } });
       show(context, program, done, () => [`Import ${done.id} is rejected.`]);
     });
+  image
+    .command('update')
+    .description('What is newer: bases of the checkout whose tag has moved, and imported images whose upstream has')
+    .option('--write', 'write the newer digests of bases into the files of the checkout', false)
+    .option('--request', 'ask for the newer digests of imported images; others vouch for them', false)
+    .option('--reason <text>', 'for the requests', 'the tag names a newer image')
+    .action(async (options: { write: boolean; request: boolean; reason: string }) => update(program, context, options));
+}
+
+async function update(program: Command, context: CliContext, options: { write: boolean; request: boolean; reason: string }): Promise<void> {
+  const { findBaseUpdates, writeBaseUpdates } = await import('../base-updates.ts');
+  const bases = await findBaseUpdates(context).catch((error: unknown) => {
+    // Outside of a checkout there are still imports to look at.
+    if (isWaybillError(error, 'NOT_FOUND')) return { moved: [], unknown: [error.detail], current: 0 };
+    throw error;
+  });
+  const client = await context.client().catch((error: unknown) => {
+    if (isWaybillError(error, 'UNAUTHENTICATED')) return undefined;
+    throw error;
+  });
+  const imports = (await client?.call(endpoints.listImportUpdates)) ?? { updates: [], unknown: ['no server: imports were not looked at'] };
+  if (options.write) await writeBaseUpdates(context.cwd, bases.moved);
+  const requested: Import[] = [];
+  if (client && options.request)
+    for (const { reference } of imports.updates.filter((each) => each.requested === undefined))
+      requested.push(await client.call(endpoints.requestImport, { body: { reference, reason: options.reason } }));
+  show(context, program, { bases, imports, requested, written: options.write }, (paint, table) => [
+    ...table(
+      ['WHAT', 'REFERENCE', 'FROM', 'TO', ''],
+      [
+        ...bases.moved.map(({ file, written, from, to }) => [
+          `base in ${file}`,
+          plain(written.split('@')[0] ?? ''),
+          from.slice(0, 19),
+          paint('yellow', to.slice(0, 19)),
+          options.write ? 'written; propose it as a change' : '--write writes it',
+        ]),
+        ...imports.updates.map(({ import: number, reference, from, to, requested: before }) => {
+          const now = requested.find((each) => each.reference === reference)?.id ?? before;
+          return [
+            `import ${number}`,
+            plain(reference),
+            from.slice(0, 19),
+            paint('yellow', to.slice(0, 19)),
+            now === undefined ? '--request asks for it' : `waybill image approve ${now}`,
+          ];
+        }),
+      ],
+    ),
+    ...[...bases.unknown, ...imports.unknown].map((line) => `${paint('yellow', 'not known')}  ${plain(line)}`),
+    ...(bases.moved.length + imports.updates.length === 0 ? ['Nothing that could be asked is newer.'] : []),
+  ]);
 }
 
 /** Waits until the server has copied it. @throws WaybillError REGISTRY_FAILED with what kept it */

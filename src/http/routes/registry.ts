@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { endpoints } from '../../api/endpoints.ts';
 import { checkRegistry } from '../../ops/check-registry.ts';
 import { collectRegistry } from '../../ops/collect-registry.ts';
-import { approveImport, rejectImport, requestImport } from '../../ops/import-image.ts';
+import { approveImport, findImportUpdates, rejectImport, requestImport } from '../../ops/import-image.ts';
 import type { World } from '../../ops/world.ts';
 import { serve, type Authenticate } from '../serve.ts';
 
@@ -17,6 +17,10 @@ export function registryRoutes(app: FastifyInstance, world: World, who: Authenti
     return { ...rest, damages: damages.map((damage) => ({ ...damage, hits: [...damage.hits] })) };
   });
   serve(app, who, endpoints.listImports, async () => (await world.imports.list()).map(importOf));
+  serve(app, who, endpoints.listImportUpdates, async ({ signal }) => {
+    const { updates, unknown } = await findImportUpdates(world, signal);
+    return { updates: [...updates], unknown: [...unknown] };
+  });
   serve(app, who, endpoints.requestImport, async ({ body, signal }, by) => importOf(await requestImport(world, by, body, signal)));
   serve(app, who, endpoints.approveImport, async ({ params }, by) => importOf(await approveImport(world, by, params.id)));
   serve(app, who, endpoints.rejectImport, async ({ params, body }, by) => importOf(await rejectImport(world, by, params.id, body.why)));
