@@ -146,13 +146,23 @@ const isSystemError = (error: unknown): boolean => error instanceof Error && 'sy
 
 type Entry = { readonly name: string; readonly folder: boolean };
 
+/** What goes in, sorted. Workspaces are not even looked into, and a folder that is gone meanwhile (git's, of objects) has nothing in it. */
 async function entriesBelow(root: string): Promise<Entry[]> {
-  const entries = await readdir(root, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile() || entry.isDirectory())
-    .map((entry) => ({ name: path.relative(root, path.join(entry.parentPath, entry.name)), folder: entry.isDirectory() }))
-    .filter(({ name }) => !left.has(name.split(path.sep)[0] ?? ''))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  const found: Entry[] = [];
+  const waiting = [''];
+  for (let below = waiting.pop(); below !== undefined; below = waiting.pop()) {
+    const entries = await readdir(path.join(root, below), { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' && below !== '') return [];
+      throw error;
+    });
+    for (const entry of entries) {
+      const name = path.join(below, entry.name);
+      if (left.has(name) || !(entry.isFile() || entry.isDirectory())) continue;
+      found.push({ name, folder: entry.isDirectory() });
+      if (entry.isDirectory()) waiting.push(name);
+    }
+  }
+  return found.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** A file that grows meanwhile (a log) goes in as long as it was; one that is gone meanwhile (a git lock) is left out. */
