@@ -28,7 +28,10 @@ export const folderRules: Readonly<Record<string, FolderRule>> = {
   runner: { imports: types('plan'), why: 'a runner executes what it is told and knows no runs' },
   scan: { imports: all('oci'), why: 'a scan reads files and images, nothing else' },
   image: { imports: [...all('oci'), ...types('plan')], why: 'an image is made from a tree and a plan' },
-  registry: { imports: all('oci', 'store'), why: 'the registry stores blobs and mints its tokens alone' },
+  registry: {
+    imports: all('oci', 'store', 'secrets'),
+    why: 'the registry stores blobs and mints its tokens alone; credentials of other registries are sealed and opened where they are used',
+  },
   evidence: { imports: all('oci'), why: 'papers are verified offline' },
   policy: { imports: types('evidence'), why: 'a policy is a function of facts' },
   deploy: {

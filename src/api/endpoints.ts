@@ -7,6 +7,8 @@ import {
   registryUsageView,
   changeView,
   environmentView,
+  externalCheckView,
+  externalRegistryView,
   personView,
   repositoryView,
   runRowView,
@@ -225,6 +227,51 @@ export const endpoints = {
     reply: registryCheckView,
   }),
   registryUsage: endpoint('GET', '/registry/usage', 'admin', 'What the registry holds, by repository', { reply: registryUsageView }),
+
+  listExternalRegistries: endpoint('GET', '/external-registries', 'person', 'Registries that the company has, without their credentials', {
+    reply: z.array(externalRegistryView),
+  }),
+  addExternalRegistry: endpoint(
+    'POST',
+    '/external-registries',
+    'admin',
+    'Adds a registry that the company has; its credentials are sealed',
+    {
+      body: z.object({
+        name: z.string().max(63),
+        server: z.string().max(300),
+        kind: z.enum(['basic', 'acr', 'ecr', 'gar']),
+        prefix: z.string().max(200).exactOptional(),
+        naming: z.enum(['path', 'flat']).default('path'),
+        uses: z
+          .array(z.enum(['publish', 'import', 'mirror']))
+          .max(3)
+          .default([]),
+        repositories: z.array(z.string().max(63)).max(1_000).default([]),
+        tokenHost: z.string().max(300).exactOptional(),
+        ca: z
+          .string()
+          .max(64 * 1024)
+          .exactOptional(),
+        createRepositories: z.boolean().default(false),
+        /** JSON text; its shape depends on the kind. */
+        credential: z.string().max(64 * 1024),
+        pullCredential: z
+          .string()
+          .max(64 * 1024)
+          .exactOptional(),
+      }),
+      reply: externalRegistryView,
+    },
+  ),
+  removeExternalRegistry: endpoint('DELETE', '/external-registries/:name', 'admin', 'Forgets a registry and its credentials', {
+    params: name,
+  }),
+  checkExternalRegistry: endpoint('POST', '/external-registries/:name/check', 'admin', 'Logs in and tries what the credential may do', {
+    params: name,
+    body: z.object({ repository: z.string().max(255).exactOptional() }),
+    reply: externalCheckView,
+  }),
 
   keys: endpoint('GET', '/keys', 'public', 'Public keys of papers and ledger', {
     reply: z.object({ papers: z.unknown(), ledger: z.string() }),

@@ -9,6 +9,7 @@ import { administrationRoutes } from './routes/administration.ts';
 import { changeRoutes } from './routes/changes.ts';
 import { evidenceRoutes } from './routes/evidence.ts';
 import { pageRoutes } from './routes/pages.ts';
+import { externalRegistryRoutes } from './routes/external-registries.ts';
 import { registryRoutes } from './routes/registry.ts';
 import { runRoutes } from './routes/runs.ts';
 import type { Authenticate } from './serve.ts';
@@ -41,6 +42,7 @@ export async function createHttp(world: World): Promise<{ handle(request: Incomi
   administrationRoutes(app, world, authenticate);
   changeRoutes(app, world, authenticate);
   registryRoutes(app, world, authenticate);
+  externalRegistryRoutes(app, world, authenticate);
   runRoutes(app, world, authenticate);
   evidenceRoutes(app, world, authenticate);
   pageRoutes(app, world, authenticate, sessions);

@@ -1,6 +1,7 @@
 import { deployMigrations } from '../deploy/migrations.ts';
 import { identityMigrations } from '../identity/migrations.ts';
 import { ledgerMigrations } from '../ledger/migrations.ts';
+import { externalMigrations } from '../registry/external/migrations.ts';
 import { registryMigrations } from '../registry/migrations.ts';
 import { runMigrations } from '../run/migrations.ts';
 import { secretsMigrations } from '../secrets/migrations.ts';
@@ -16,4 +17,5 @@ export const migrations: readonly Migration[] = [
   ...registryMigrations,
   ...runMigrations,
   ...deployMigrations,
+  ...externalMigrations,
 ];

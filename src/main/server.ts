@@ -21,6 +21,7 @@ import { renewPullSecrets } from '../ops/renew-pull-secrets.ts';
 import { startInitial } from '../ops/start-initial.ts';
 import type { World } from '../ops/world.ts';
 import { openImports } from '../registry/imports.ts';
+import { openExternalRegistries } from '../registry/external/external-registries.ts';
 import { openRegistry, type Grant } from '../registry/registry.ts';
 import { createEngine, type Engine } from '../run/engine.ts';
 import { openJournal } from '../run/journal.ts';
@@ -169,6 +170,7 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
     imports: openImports(store, clock),
     upstreams: config.registry.upstreams,
     requiredApprovals: config.review.approvals,
+    externals: openExternalRegistries({ store, secrets, clock }),
     retention: config.registry.keep,
     environments,
     releases: openReleases(store, clock),

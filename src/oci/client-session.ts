@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { WaybillError } from '../kernel/error.ts';
+import { WaybillError, isWaybillError } from '../kernel/error.ts';
 import { Secret } from '../kernel/secret.ts';
 import { parseChallenge, type Challenge } from './challenge.ts';
 import { readAnswer, type HttpBody, type HttpResponse, type Transport } from './transport.ts';
@@ -9,6 +9,9 @@ export type RegistryAuth =
   | { readonly bearer: Secret }
   | { readonly username: string; readonly password: Secret }
   | { readonly identityToken: Secret };
+
+/** Asked before the first call, and once more with `true` when the registry has refused what it gave. */
+export type RegistryAuthSource = (refused: boolean) => Promise<RegistryAuth>;
 
 export type Call = {
   readonly method: string;
@@ -32,11 +35,15 @@ type CachedToken = { readonly authorization: Secret; readonly until: number };
 export function createSession(options: {
   origin: URL;
   transport: Transport;
-  auth: RegistryAuth | undefined;
+  auth: RegistryAuth | RegistryAuthSource | undefined;
+  /** Hosts besides the registry's own that may be given the credential for a token; undefined: any by HTTPS. */
+  tokenHosts: readonly string[] | undefined;
   callTimeoutMs: number;
   now: () => number;
 }): ClientSession {
-  const { origin, transport, auth, callTimeoutMs, now } = options;
+  const { origin, transport, callTimeoutMs, now } = options;
+  const source = typeof options.auth === 'function' ? options.auth : undefined;
+  let auth = typeof options.auth === 'function' ? undefined : options.auth;
   const cache = new Map<string, CachedToken>();
   const scopeOf = (call: Call) => `repository:${call.repository}:${call.action}`;
 
@@ -71,6 +78,10 @@ export function createSession(options: {
     const realm = challenge?.parameters['realm'];
     if (challenge?.scheme !== 'bearer' || realm === undefined || !URL.canParse(realm)) return undefined;
     const url = new URL(realm);
+    if (auth !== undefined && options.tokenHosts !== undefined && ![origin.host, ...options.tokenHosts].includes(url.host))
+      throw new WaybillError('REGISTRY_FAILED', `${origin.host} wants its credential sent to ${url.host}, which is not allowed`, {
+        fix: 'When that host gives the tokens of this registry, name it: --token-host.',
+      });
     if (url.protocol !== 'https:' && !(url.protocol === 'http:' && origin.protocol === 'http:'))
       throw new WaybillError('REGISTRY_FAILED', `${origin.host} wants credentials sent to ${url.origin} unencrypted`);
     const service = challenge.parameters['service'];
@@ -111,15 +122,39 @@ export function createSession(options: {
     return { authorization: new Secret(`Bearer ${token}`), until: now() + seconds * 1000 };
   }
 
+  async function answered(first: HttpResponse, call: Call): Promise<HttpResponse> {
+    let fresh: CachedToken | undefined;
+    try {
+      fresh = await answerChallenge(parseChallenge(first.headers['www-authenticate']), call);
+    } catch (error) {
+      first.body.destroy();
+      throw error;
+    }
+    if (!fresh) return first;
+    first.body.resume();
+    cache.set(scopeOf(call), fresh);
+    return await send(call, fresh.authorization);
+  }
+
   return {
     async call(call) {
+      if (source) auth ??= await source(false);
       const first = await send(call, known(call));
       if (first.status !== 401) return first;
-      const fresh = await answerChallenge(parseChallenge(first.headers['www-authenticate']), call);
-      if (!fresh) return first;
-      first.body.resume();
-      cache.set(scopeOf(call), fresh);
-      return await send(call, fresh.authorization);
+      if (!source) return await answered(first, call);
+      // What an exchange gave may have been taken back before its time: once, another is asked for.
+      let second: HttpResponse | undefined;
+      try {
+        second = await answered(first, call);
+        if (second.status !== 401) return second;
+      } catch (error) {
+        if (!isWaybillError(error, 'UNAUTHENTICATED')) throw error;
+      }
+      second?.body.resume();
+      cache.clear();
+      auth = await source(true);
+      const again = await send(call, undefined);
+      return again.status === 401 ? await answered(again, call) : again;
     },
   };
 }

@@ -1,13 +1,15 @@
 import type { Readable } from 'node:stream';
 import type { Digest } from '../kernel/digest.ts';
-import type { RegistryAuth } from './client-session.ts';
+import type { RegistryAuth, RegistryAuthSource } from './client-session.ts';
 import type { Descriptor, Manifest } from './manifest.ts';
 
 export type RegistryClientOptions = {
   /** `host` or `host:port`. */
   readonly registry: string;
   readonly plainHttp: boolean;
-  readonly auth?: RegistryAuth;
+  readonly auth?: RegistryAuth | RegistryAuthSource;
+  /** Hosts besides the registry's own that may be given the credential for a token. Default: any that the registry names, by HTTPS. */
+  readonly tokenHosts?: readonly string[];
   /** PEM of a CA to trust instead of the system's. */
   readonly ca?: string;
   readonly limits?: {
@@ -51,8 +53,19 @@ export type RegistryClient = Disposable & {
   pullToLayout(repository: string, tagOrDigest: string, folder: string, options?: CopyOptions): Promise<Resolved>;
   listTags(repository: string, signal?: AbortSignal): Promise<string[]>;
   listReferrers(repository: string, digest: Digest, options?: { artifactType?: string; signal?: AbortSignal }): Promise<Descriptor[]>;
+  /** What the credential may do there, tried: an upload is begun and given up again. */
+  probe(repository: string, signal?: AbortSignal): Promise<Probe>;
   attachReferrer(repository: string, subject: Descriptor, options: AttachOptions): Promise<Descriptor>;
 };
+
+export type Probe = {
+  readonly pull: Allowed;
+  readonly push: Allowed;
+  /** The registry has the referrers API; where it has not, the tag `sha256-<hex>` stands in. Undefined: it could not be asked. */
+  readonly referrers?: boolean;
+};
+/** `missing`: there is no such repository; what may be done in it cannot be told. */
+export type Allowed = 'allowed' | 'missing' | { readonly refused: string };
 
 export type CopyProgress = { readonly blob: Digest; readonly size: number; readonly status: 'copied' | 'present' };
 

@@ -10,6 +10,7 @@ import { digestCheck } from './digest-check.ts';
 import { maxManifestBytes, parseManifest } from './manifest.ts';
 import { manifestMediaTypes } from './media-types.ts';
 import { isRegistryHost, isRepositoryPath, isTag } from './reference.ts';
+import { probe } from './probe.ts';
 import { attachReferrer, listReferrers } from './referrers.ts';
 import { createTransport, readAnswer, type HttpResponse } from './transport.ts';
 import { nextLink, type Wire } from './wire.ts';
@@ -27,7 +28,14 @@ export function connectRegistry(options: RegistryClientOptions): RegistryClient 
     ...(options.ca === undefined ? {} : { ca: options.ca }),
   });
   const origin = new URL(`${options.plainHttp ? 'http' : 'https'}://${registry}/`);
-  const session = createSession({ origin, transport, auth: options.auth, callTimeoutMs: limits.callMs ?? 30_000, now: () => Date.now() });
+  const session = createSession({
+    origin,
+    transport,
+    auth: options.auth,
+    tokenHosts: options.tokenHosts,
+    callTimeoutMs: limits.callMs ?? 30_000,
+    now: () => Date.now(),
+  });
   const blobMs = limits.blobMs ?? 3_600_000;
   const wire: Wire = {
     async expect(call, statuses, what) {
@@ -174,6 +182,7 @@ export function connectRegistry(options: RegistryClientOptions): RegistryClient 
     pushLayout: (folder, digest, repository, copy) => pushLayout(client, folder, digest, repository, copy),
     pullToLayout: (repository, reference, folder, copy) => pullToLayout(client, repository, reference, folder, copy),
     listReferrers: (repository, digest, query) => listReferrers(client, wire, repository, digest, query),
+    probe: (repository, signal) => probe(wire, repository, signal),
     attachReferrer: (repository, subject, attach) => attachReferrer(client, repository, subject, attach),
     [Symbol.dispose]: () => transport[Symbol.dispose](),
   };

@@ -111,7 +111,7 @@ async function performImport(world: World, wanted: ImageImport, signal: AbortSig
   try {
     await rm(out, { recursive: true, force: true });
     const upstream = parseUpstream(wanted.reference);
-    using source = await openUpstream(world.upstreams, upstream.registry, signal);
+    using source = await openUpstream(world, upstream.registry, signal);
     await source.pullToLayout(sourceRepository(upstream), wanted.digest, out, { signal });
     using push = await world.registry.mintPush({ repository: wanted.repository, import: wanted.id, ttlMs: copyTokenMs });
     using client = connectRegistry({ registry: world.registryAddress, plainHttp: true, auth: { bearer: push.token } });
@@ -188,11 +188,11 @@ export async function findImportUpdates(
 }
 
 async function resolveUpstream(world: World, upstream: Upstream, signal: AbortSignal): Promise<{ resolved: Resolved }> {
-  using client = await openUpstream(world.upstreams, upstream.registry, signal);
+  using client = await openUpstream(world, upstream.registry, signal);
   const resolved = await client.resolve(sourceRepository(upstream), upstream.digest ?? upstream.tag ?? 'latest', signal);
   if (!resolved)
     throw new WaybillError('NOT_FOUND', `there is no image ${formatReference(upstream)}`, {
-      fix: 'Check the reference; private registries are not asked with credentials by this version.',
+      fix: 'Check the reference. For a private one an administrator adds the registry: waybill registry add NAME --server HOST --use import.',
     });
   return { resolved };
 }

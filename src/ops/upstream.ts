@@ -3,6 +3,8 @@ import { BlockList, isIP } from 'node:net';
 import { WaybillError } from '../kernel/error.ts';
 import { connectRegistry } from '../oci/client.ts';
 import type { RegistryClient } from '../oci/client-types.ts';
+import { canonicalServer } from '../registry/external/record.ts';
+import type { World } from './world.ts';
 
 /** Where Docker Hub's images really are. */
 const hub = 'registry-1.docker.io';
@@ -32,14 +34,21 @@ for (const [net, bits] of [
   closed.addSubnet(net, bits, 'ipv6');
 
 /**
- * A client of somebody else's registry, without credentials. Public addresses only, except the hosts that an administrator has named.
- * @param named hosts (`host` or `host:port`) that may be anywhere
+ * A client of somebody else's registry: with the credential of a record that an administrator has added for imports, otherwise without one.
+ * Public addresses only, except such records and the hosts that an administrator has named.
  * @throws WaybillError FORBIDDEN, NOT_FOUND when there is no such host
  */
-export async function openUpstream(named: readonly string[], registry: string, signal: AbortSignal): Promise<RegistryClient> {
+export async function openUpstream(
+  world: Pick<World, 'upstreams' | 'externals'>,
+  registry: string,
+  signal: AbortSignal,
+): Promise<RegistryClient> {
+  const server = canonicalServer(registry);
+  if ((await world.externals.list()).some((each) => each.server === server && each.uses.includes('import')))
+    return world.externals.connect(registry, { signal, use: 'import' });
   const real = registry === 'docker.io' ? hub : registry;
   const host = real.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
-  const allowed = named.includes(registry);
+  const allowed = world.upstreams.includes(registry);
   if (!allowed) await demandPublic(host, signal);
   // Plain HTTP never leaves this machine.
   const loopback = host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));

@@ -9,6 +9,7 @@ import type { Attestations } from '../ledger/attestations.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { EvidencePolicy, PolicySet } from '../policy/evidence-policy.ts';
 import type { Imports } from '../registry/imports.ts';
+import type { ExternalRegistries } from '../registry/external/external-registries.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Engine } from '../run/engine.ts';
 import type { Journal } from '../run/journal.ts';
@@ -44,6 +45,8 @@ export type World = {
   readonly upstreams: readonly string[];
   /** How many people must approve a change, or an import. */
   readonly requiredApprovals: number;
+  /** Registries that the company has. */
+  readonly externals: ExternalRegistries;
   /** What a collection of the registry keeps. */
   readonly retention: Retention;
   readonly environments: Environments;

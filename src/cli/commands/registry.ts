@@ -3,12 +3,14 @@ import { WaybillError } from '../../kernel/error.ts';
 import type { CliContext } from '../context.ts';
 import { portNumber } from '../input.ts';
 import { wantsJson } from '../output.ts';
+import { externalRegistryCommands } from './external-registries.ts';
 import { registryCareCommands } from './registry-care.ts';
 
 /** `waybill registry …`: the registry by itself, and what keeps it healthy. */
 export function registryCommands(program: Command, context: CliContext): void {
   const registry = program.command('registry').description('The registry');
   registryCareCommands(registry, program, context);
+  externalRegistryCommands(registry, program, context);
   registry
     .command('serve')
     .description('Serve a registry alone, on loopback, without authentication: for a laptop, for tests, for benchmarks')

@@ -1,0 +1,93 @@
+import type { Person } from '../identity/person.ts';
+import { WaybillError, isWaybillError } from '../kernel/error.ts';
+import type { Secret } from '../kernel/secret.ts';
+import type { Probe, RegistryClient } from '../oci/client-types.ts';
+import { wireRepository } from '../registry/external/naming.ts';
+import { canonicalServer, type ExternalRegistry, type NewExternalRegistry } from '../registry/external/record.ts';
+import type { World } from './world.ts';
+
+type Externals = Pick<World, 'externals' | 'ledger'>;
+
+/** Registries that the company has: every act is in the ledger, no credential is. */
+export async function addExternalRegistry(
+  world: Externals & Pick<World, 'registryName'>,
+  by: Person,
+  record: NewExternalRegistry,
+  credential: Secret,
+  pullCredential?: Secret,
+): Promise<ExternalRegistry> {
+  if (canonicalServer(record.server) === canonicalServer(world.registryName))
+    throw new WaybillError('INVALID_INPUT', `${record.server} is the registry of this Waybill itself; it needs no credential`);
+  const added = await world.externals.add(record, credential, pullCredential);
+  await world.ledger.append({
+    kind: 'admin',
+    subject: [added.name],
+    body: {
+      act: 'external-registry-add',
+      by: by.id,
+      server: added.server,
+      registryKind: added.kind,
+      uses: [...added.uses],
+      repositories: [...added.repositories],
+      pullCredential: pullCredential !== undefined,
+      ...(added.prefix === undefined ? {} : { prefix: added.prefix }),
+    },
+  });
+  return added;
+}
+
+export async function removeExternalRegistry(world: Externals, by: Person, name: string): Promise<void> {
+  if (!(await world.externals.remove(name))) throw new WaybillError('NOT_FOUND', `there is no external registry ${name}`);
+  await world.ledger.append({ kind: 'admin', subject: [name], body: { act: 'external-registry-remove', by: by.id } });
+}
+
+export type ExternalCheck = Probe & {
+  readonly name: string;
+  readonly server: string;
+  readonly repository: string;
+  readonly expiresAt?: string;
+  /** `pushes`: a cluster would get a key that can push. `refused`: it does not log in. */
+  readonly pullCredential: 'none' | 'pulls' | 'pushes' | 'refused';
+};
+
+/** Really logs in, and tries to pull and to push; nothing is left there. @throws WaybillError when the login is refused */
+export async function checkExternalRegistry(
+  world: Externals,
+  by: Person,
+  name: string,
+  options: { repository?: string; signal: AbortSignal },
+): Promise<ExternalCheck> {
+  const record = await world.externals.get(name);
+  if (!record) throw new WaybillError('NOT_FOUND', `there is no external registry ${name}`);
+  const repository = options.repository ?? (record.prefix === undefined ? 'waybill-check' : `${record.prefix}/waybill-check`);
+  const { expiresAt } = await world.externals.login(name, options.signal);
+  using client = await world.externals.connect(name, { signal: options.signal });
+  const found = await client.probe(wireRepository(record.server, repository), options.signal);
+  const pullCredential = await checkPull(world, record, wireRepository(record.server, repository), options.signal);
+  await world.ledger.append({ kind: 'admin', subject: [name], body: { act: 'external-registry-check', by: by.id, repository } });
+  return { name, server: record.server, repository, ...found, pullCredential, ...(expiresAt === undefined ? {} : { expiresAt }) };
+}
+
+async function checkPull(
+  world: Externals,
+  record: ExternalRegistry,
+  repository: string,
+  signal: AbortSignal,
+): Promise<ExternalCheck['pullCredential']> {
+  let client: RegistryClient;
+  try {
+    client = await world.externals.connect(record.name, { signal, as: 'pull' });
+  } catch (error) {
+    if (isWaybillError(error, 'NOT_FOUND')) return 'none';
+    throw error;
+  }
+  using open = client;
+  try {
+    const { pull, push } = await open.probe(repository, signal);
+    if (push === 'allowed') return 'pushes';
+    return typeof pull === 'object' ? 'refused' : 'pulls';
+  } catch (error) {
+    if (isWaybillError(error, 'UNAUTHENTICATED')) return 'refused';
+    throw error;
+  }
+}
