@@ -85,7 +85,15 @@ export const runView = z.object({
       ),
     }),
   ),
-  images: z.array(z.object({ name: z.string(), digest: z.string().optional(), reference: z.string().optional(), ...times })),
+  images: z.array(
+    z.object({
+      name: z.string(),
+      digest: z.string().optional(),
+      reference: z.string().optional(),
+      published: z.array(z.string()).optional(),
+      ...times,
+    }),
+  ),
   deploys: z.array(z.object({ environment: z.string(), endpoints: z.array(z.string()).optional(), ...times })),
   papers: z.array(z.object({ predicateType: z.string(), subject: z.string(), ledgerIndex: z.number(), at: z.string() })),
 });

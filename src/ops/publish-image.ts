@@ -10,6 +10,7 @@ import type { RunContext } from '../run/port.ts';
 import { baseImage } from './base-image.ts';
 import { baseRepositories, buildPlanned, hostPlatform } from './build-planned.ts';
 import { issuePapers } from './issue-papers.ts';
+import { publishCopies, publishTargets } from './publish-copies.ts';
 import type { World } from './world.ts';
 
 /** Long enough for a large image, short enough to be worth little. */
@@ -25,6 +26,7 @@ export async function publishImage(world: World, context: RunContext, image: Pla
   const isolation = await world.runner.isolation();
   if (!isolation.ok) throw new WaybillError('FORBIDDEN', `images are not built without isolation: ${isolation.reason}`);
 
+  const targets = await publishTargets(world, head.repository, image);
   const repository = `${head.repository}/${image.name}`;
   const out = path.join(world.workFolder, 'images', `r${run}-${image.name}`);
   await rm(out, { recursive: true, force: true });
@@ -64,6 +66,9 @@ export async function publishImage(world: World, context: RunContext, image: Pla
     await context.emit({ type: 'image-pushed', image: image.name, repository, digest: built.digest, tag });
     if (built.sandboxed) await issuePapers(world, context, client, { name: image.name, repository, digest: built.digest });
     else context.log('waybill', 'Nothing is signed: the image was built without a sandbox.');
+    if (targets.length > 0 && !built.sandboxed)
+      throw new WaybillError('FORBIDDEN', 'an image without papers is not published to another registry: it was built without a sandbox');
+    await publishCopies(world, context, targets, { name: image.name, repository, digest: built.digest, tag });
   } finally {
     await rm(out, { recursive: true, force: true });
   }

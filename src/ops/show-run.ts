@@ -25,8 +25,9 @@ export async function showRun(world: World, id: RunId): Promise<RunView> {
     ...(state.finishedAt === undefined ? {} : { finishedAt: state.finishedAt }),
     notes: [...state.notes],
     stages: state.stages.map((stage) => ({ ...stage, jobs: stage.jobs.map((job) => ({ ...job, steps: [...job.steps] })) })),
-    images: state.images.map(({ repository, ...image }) => ({
+    images: state.images.map(({ repository, published, ...image }) => ({
       ...image,
+      ...(published ? { published: [...published] } : {}),
       ...(repository !== undefined && image.digest !== undefined
         ? { reference: `${world.registryName}/${repository}@${image.digest}` }
         : {}),

@@ -14,6 +14,7 @@ export const limits = {
   jobsPerStage: 200,
   stepsPerJob: 500,
   images: 50,
+  publish: 10,
   layersPerImage: 100,
   commandsPerLayer: 50,
   platforms: 20,

@@ -96,7 +96,7 @@ function imageOf(image: PipelineImage, defaults: Defaults): PlannedImage {
     name: image.name,
     base: image.base ?? 'scratch',
     layers: (image.layers ?? []).map(layerOf),
-    ...definedOf({ compression: image.compression, platforms: image.platforms }),
+    ...definedOf({ compression: image.compression, platforms: image.platforms, publish: image.publish }),
     config: definedOf(image.config ?? {}),
     // A Dockerfile gets a network when it says so itself: what it fetches is in no lock file.
     network: image.network ?? (image.dockerfile === undefined ? (defaults?.network ?? 'filtered') : 'none'),

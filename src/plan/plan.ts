@@ -45,6 +45,8 @@ export type PlannedImage = {
   readonly config: ImageConfig;
   readonly network: Network;
   readonly timeoutMs: number;
+  /** Names of external registries to which the image and its papers are copied. */
+  readonly publish?: readonly string[];
   /** Built from a Dockerfile: then there are no layers, and base and config are the Dockerfile's own. */
   readonly dockerfile?: PlannedDockerfile;
 };

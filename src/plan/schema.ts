@@ -295,6 +295,16 @@ const image = expects(
       )
         .optional()
         .describe('An index of one manifest for each. Default: the platform of the builder, without an index.'),
+      publish: expects(
+        'a list of names of external registries, each once',
+        z
+          .array(name)
+          .min(1)
+          .max(limits.publish)
+          .refine((all) => new Set(all).size === all.length, 'a registry stands there twice'),
+      )
+        .optional()
+        .describe('External registries to which the image and its papers are copied (`waybill registry list`). Default: none.'),
       config: imageConfig.optional().describe('How the image starts.'),
       timeout: duration.optional().describe('How long the build may take. Default: `defaults.timeout`, then 10m.'),
       network: network.optional().describe('Network of the `after` commands.'),

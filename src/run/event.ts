@@ -69,6 +69,16 @@ export type RunEvent =
       readonly sandboxed: boolean;
     }
   | { readonly type: 'image-pushed'; readonly image: string; readonly repository: string; readonly digest: Digest; readonly tag: string }
+  | {
+      readonly type: 'image-published';
+      readonly image: string;
+      /** Name of the record. */
+      readonly registry: string;
+      /** `server/prefix/name`. */
+      readonly repository: string;
+      readonly digest: Digest;
+      readonly papers: number;
+    }
   | { readonly type: 'image-finished'; readonly image: string; readonly outcome: Outcome; readonly reason?: string }
   | { readonly type: 'paper-signed'; readonly subject: string; readonly predicateType: string; readonly ledgerIndex: number }
   | { readonly type: 'deploy-started'; readonly environment: string }

@@ -61,6 +61,8 @@ export function apply(state: RunState, event: RunEvent, at: string): RunState {
       return image(state, event.image, (i) => ({ ...i, digest: event.digest }));
     case 'image-pushed':
       return image(state, event.image, (i) => ({ ...i, repository: event.repository }));
+    case 'image-published':
+      return image(state, event.image, (i) => ({ ...i, published: [...(i.published ?? []), `${event.repository}@${event.digest}`] }));
     case 'image-finished':
       return image(state, event.image, (i) => move(i, event.outcome, at, event.reason));
     case 'deploy-started':

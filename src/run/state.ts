@@ -31,5 +31,12 @@ export type JobState = {
   readonly steps: readonly StepState[];
 } & Times;
 export type StepState = { readonly name: string; readonly status: Status; readonly exitCode?: number | null } & Times;
-export type ImageState = { readonly name: string; readonly status: Status; readonly digest?: Digest; readonly repository?: string } & Times;
+export type ImageState = {
+  readonly name: string;
+  readonly status: Status;
+  readonly digest?: Digest;
+  readonly repository?: string;
+  /** References of the copies at other registries. */
+  readonly published?: readonly string[];
+} & Times;
 export type DeployState = { readonly environment: string; readonly status: Status; readonly endpoints?: readonly string[] } & Times;

@@ -104,7 +104,9 @@ export function describeRun(paint: Paint, view: RunView): string[] {
     ...(view.reason ? [`  ${plain(view.reason)}`] : []),
     ...view.notes.map((note) => paint('yellow', `  ${plain(note)}`)),
     ...view.stages.map((s) => line(s.name, s, s.executedIn ? `from run ${s.executedIn}` : '')),
-    ...view.images.map((i) => line(`image ${i.name}`, i, i.reference ?? '')),
+    ...view.images.map((i) =>
+      line(`image ${i.name}`, i, [i.reference ?? '', ...(i.published ?? []).map((copy) => `\n      published ${plain(copy)}`)].join('')),
+    ),
     ...view.deploys.map((d) => line(`deploy ${d.environment}`, d, d.endpoints?.join(' ') ?? '')),
     ...(view.papers.length
       ? [
