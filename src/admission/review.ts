@@ -99,7 +99,7 @@ function changed(request: AdmissionRequest, images: Images, custom: readonly Cus
 
 /** Looking for a digest is worth it only where the answer could be yes. */
 function wantedDigests(uses: readonly ImageUse[], policy: EvidencePolicy): readonly Digest[] {
-  const hosts = new Set(policy.registry.map((entry) => entry.split('/', 1)[0]));
+  const hosts = new Set([...policy.registry, ...(policy.copies ?? []).map((copy) => copy.registry)].map((entry) => entry.split('/', 1)[0]));
   return digestsOf(uses.filter((use) => use.reference !== undefined && hosts.has(use.reference.registry)));
 }
 

@@ -18,7 +18,13 @@ type Policy = {
 const environment = new Environment({ unlistedVariablesAreDyn: true });
 environment.registerFunction('list.join(string): string', (list: unknown[], by: string) => list.join(by));
 const all = validatingAdmissionPolicies(
-  policies({ namespaces: { dev: policy({ mode: 'warn', registry: ['dev.example/team'] }), tried: policy({ mode: 'audit' }) } }),
+  policies({
+    namespaces: {
+      dev: policy({ mode: 'warn', registry: ['dev.example/team'] }),
+      tried: policy({ mode: 'audit' }),
+      copied: policy({ copies: [{ registry: 'c.example/team', naming: 'path' }] }),
+    },
+  }),
 ) as Policy[];
 
 /** What the API server does: conditions first, variables when they are asked for. */
@@ -54,6 +60,15 @@ const allowed: [string, object][] = [
 ];
 for (const [name, object] of allowed)
   test(`compiled rule allows ${name}`, () => assert.equal(evaluate('waybill-images', object), 'allowed'));
+
+test('compiled rule allows the place of copies where the policy names it, and nothing beside it', () => {
+  const copy = goodImage.replace(host, 'c.example/team');
+  const judge = (image: string) => evaluate('waybill-images.copied', pod(image), null, 'copied');
+  assert.equal(judge(copy), 'allowed');
+  assert.equal(judge(goodImage), 'allowed');
+  assert.match(judge(copy.replace('/team', '/other')), /denies/);
+  assert.match(evaluate('waybill-images', pod(copy)), /denies/);
+});
 
 const denied: [string, object][] = [
   ['a tag', pod(`${host}/shop/shop:1`)],
@@ -92,5 +107,5 @@ test('each namespace has one policy, and exempt ones none', () => {
 
 test('the binding acts as the mode says', () => {
   const actions = all.filter((one) => one.kind.endsWith('Binding')).map((one) => one.spec.validationActions);
-  assert.deepEqual(actions, [['Deny'], ['Warn', 'Audit'], ['Audit']]);
+  assert.deepEqual(actions, [['Deny'], ['Deny'], ['Warn', 'Audit'], ['Audit']]);
 });

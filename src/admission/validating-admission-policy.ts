@@ -35,7 +35,8 @@ function imagesIn(spec: string): string {
 }
 
 function pair(name: string, policy: EvidencePolicy, namespaces: string): readonly object[] {
-  const allowed = celText(imagePattern(policy.registry));
+  const places = [...policy.registry, ...(policy.copies ?? []).map((copy) => copy.registry)];
+  const allowed = celText(imagePattern(places));
   const labels = { 'app.kubernetes.io/managed-by': 'waybill' };
   return [
     {
@@ -56,7 +57,7 @@ function pair(name: string, policy: EvidencePolicy, namespaces: string): readonl
         validations: [
           {
             expression: "size(variables.bad) == 0 || (request.operation == 'UPDATE' && variables.images == variables.oldImages)",
-            messageExpression: `'Waybill denies it: each image must come from ${celInner(policy.registry.join(', '))} and be named by its digest (REGISTRY/REPOSITORY@sha256:DIGEST); these do not: ' + variables.bad.join(', ')`,
+            messageExpression: `'Waybill denies it: each image must come from ${celInner(places.join(', '))} and be named by its digest (REGISTRY/REPOSITORY@sha256:DIGEST); these do not: ' + variables.bad.join(', ')`,
             reason: 'Forbidden',
           },
         ],

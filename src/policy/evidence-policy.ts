@@ -50,6 +50,14 @@ const evidencePolicy = z
   .strictObject({
     /** Allowed registries: `host`, `host:port`, with an optional `/prefix` that matches whole path segments. */
     registry: z.array(registryEntry).min(1).max(100),
+    /**
+     * Where runs publish copies (`images[].publish`): the repository `shop/web` is `REGISTRY/shop/web` there, or `REGISTRY/shop-web` when flat. A copy has the
+     * digest of the image, and so the papers of the image, for exactly that name.
+     */
+    copies: z
+      .array(z.strictObject({ registry: registryEntry, naming: z.enum(['path', 'flat']).default('path') }))
+      .max(100)
+      .optional(),
     mode,
     /** A mode of its own for one rule. */
     rules: z.partialRecord(z.enum(ruleNames), mode).optional(),

@@ -50,6 +50,24 @@ type Case = {
 
 const cases: Case[] = [
   { name: 'everything is there', decision: 'allow', rules: [] },
+  ...(
+    [
+      ['a copy where runs publish', 'c.example', 'team/shop/shop', 'allow', []],
+      ['a flat copy', 'docker.io', 'acme/shop-shop', 'allow', []],
+      ['a copy under the name of another repository', 'c.example', 'team/shop/other', 'deny', ['papers']],
+      ['our own name at a place of copies', 'c.example', 'team/shop', 'deny', ['papers']],
+      ['our own name at the host of copies, outside of the place', 'c.example', 'shop/shop', 'deny', ['registry']],
+      ['a place that only begins like that of copies', 'c.example', 'team-evil/shop/shop', 'deny', ['registry', 'papers']],
+      ['a flat name at a place of paths', 'c.example', 'team/shop-shop', 'deny', ['papers']],
+      ['a path at a place of flat names', 'docker.io', 'acme/shop/shop', 'deny', ['papers']],
+    ] as const
+  ).map(([name, registry, repository, decision, rules]): Case => ({
+    name,
+    use: use({ registry, repository, digest }),
+    policy: { ...base, copies: [{ registry: 'c.example/team' }, { registry: 'docker.io/acme', naming: 'flat' }] },
+    decision,
+    rules: [...rules],
+  })),
   {
     name: 'another registry',
     use: use({ ...reference, registry: 'evil.example' }),

@@ -51,10 +51,11 @@ function findings(use: ImageUse, policy: EvidencePolicy, knowledge: Knowledge, n
   }
   const { reference } = use;
   const found: Finding[] = [];
-  if (!policy.registry.some((allowed) => inRegistry(reference, allowed))) {
+  const places = [...policy.registry, ...copiesAt(reference, policy).map((copy) => copy.registry)];
+  if (!places.some((allowed) => inRegistry(reference, allowed))) {
     found.push({
       rule: 'registry',
-      message: `Image ${image} comes from ${reference.registry}/${reference.repository}, which is not allowed here (allowed: ${policy.registry.join(', ')}).`,
+      message: `Image ${image} comes from ${reference.registry}/${reference.repository}, which is not allowed here (allowed: ${[...policy.registry, ...(policy.copies ?? []).map((copy) => copy.registry)].join(', ')}).`,
       fix: 'Let a run build the image, and deploy the reference that `waybill runs show RUN` prints; for a third-party image: waybill image import REFERENCE --reason ….',
     });
   }
@@ -88,7 +89,7 @@ function paperFindings(
   now: Date,
 ): readonly Finding[] {
   const known = knowledge.images(digest).filter((entry) => entry.digest === digest);
-  const here = known.filter((entry) => entry.repository === reference.repository);
+  const here = known.filter((entry) => standsFor(reference, entry.repository, policy));
   const [first, ...others] = here.map((entry) => judgeEntry(image, entry, policy, now));
   if (first !== undefined) return others.reduce((best, next) => (next.length < best.length ? next : best), first);
   if (knowledge.absent !== undefined) {
@@ -106,7 +107,7 @@ function paperFindings(
       {
         rule: 'papers',
         message: `Image ${image} has papers for the repository ${elsewhere.repository}, not for ${reference.repository}.`,
-        fix: `Name it as ${reference.registry}/${elsewhere.repository}@${digest}.`,
+        fix: `Name it as ${nameAt(reference, elsewhere.repository, policy)}@${digest}.`,
       },
     ];
   }
@@ -207,6 +208,31 @@ function judgeEntry(image: string, entry: SnapshotImage, policy: EvidencePolicy,
   if (require.provenance && !entry.provenance)
     say('provenance', 'has no provenance paper', `Let ${run} be run again: the build leaves it.`);
   return found;
+}
+
+type CopyPlace = NonNullable<EvidencePolicy['copies']>[number];
+
+function copiesAt(reference: ImageReference, policy: EvidencePolicy): readonly CopyPlace[] {
+  return (policy.copies ?? []).filter((copy) => inRegistry(reference, copy.registry));
+}
+
+/** The one name that a copy of our repository has at a place: the namings of `src/registry/external/naming.ts`. */
+function copyName({ registry, naming }: CopyPlace, repository: string): string {
+  return `${registry}/${naming === 'flat' ? repository.replaceAll('/', '-') : repository}`;
+}
+
+/** Whether what the reference names is our repository, or the copy of it at a place where runs publish. */
+function standsFor(reference: ImageReference, repository: string, policy: EvidencePolicy): boolean {
+  const copies = copiesAt(reference, policy);
+  if (copies.some((copy) => copyName(copy, repository) === `${reference.registry}/${reference.repository}`)) return true;
+  // At a place of copies alone, our own name means nothing.
+  const ours = copies.length === 0 || policy.registry.some((allowed) => inRegistry(reference, allowed));
+  return ours && repository === reference.repository;
+}
+
+function nameAt(reference: ImageReference, repository: string, policy: EvidencePolicy): string {
+  const [copy] = copiesAt(reference, policy);
+  return copy === undefined ? `${reference.registry}/${repository}` : copyName(copy, repository);
 }
 
 /** Whole hosts and whole path segments only: `r.example` allows neither `r.example.evil.com` nor `r.example:5000`. */
