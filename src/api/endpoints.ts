@@ -9,6 +9,7 @@ import {
   environmentView,
   externalCheckView,
   externalRegistryView,
+  registryFindingView,
   personView,
   repositoryView,
   runRowView,
@@ -271,6 +272,11 @@ export const endpoints = {
     params: name,
     body: z.object({ repository: z.string().max(255).exactOptional() }),
     reply: externalCheckView,
+  }),
+
+  auditRegistries: endpoint('POST', '/audit/registries', 'admin', 'Who besides the pipeline can push, as far as it can be told', {
+    body: z.object({ names: z.array(z.string().max(63)).max(100).default([]) }),
+    reply: z.array(registryFindingView),
   }),
 
   keys: endpoint('GET', '/keys', 'public', 'Public keys of papers and ledger', {

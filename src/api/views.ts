@@ -192,6 +192,13 @@ export const externalCheckView = z.object({
   pullCredential: z.enum(['none', 'pulls', 'pushes', 'refused']),
 });
 
+export const registryFindingView = z.object({
+  registry: z.string(),
+  server: z.string(),
+  outcome: z.enum(['closed', 'open', 'unknown']),
+  facts: z.array(z.object({ kind: z.enum(['good', 'bad', 'untold']), text: z.string() })),
+});
+
 export const registryUsageView = z.object({
   repositories: z.array(
     z.object({ repository: z.string(), images: z.number(), blobs: z.number(), bytes: z.number(), limit: z.number().exactOptional() }),

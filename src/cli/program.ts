@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { WaybillError, isDiskError, isWaybillError, messageOf } from '../kernel/error.ts';
 import { adminCommands } from './commands/admin.ts';
 import { admissionCommands } from './commands/admission.ts';
+import { auditCommands } from './commands/audit.ts';
 import { changeCommands } from './commands/changes.ts';
 import { evidenceCommands } from './commands/evidence.ts';
 import { imageCommands } from './commands/image.ts';
@@ -37,6 +38,7 @@ export function commandLine(context: CliContext): Command {
   admissionCommands(program, context);
   pullSecretCommands(program, context);
   registryCommands(program, context);
+  auditCommands(program, context);
   traceCommands(program, context);
   acceptJsonAnywhere(program);
   return program;

@@ -68,8 +68,9 @@ export async function checkExternalRegistry(
   return { name, server: record.server, repository, ...found, pullCredential, ...(expiresAt === undefined ? {} : { expiresAt }) };
 }
 
-async function checkPull(
-  world: Externals,
+/** Whether the credential for clusters can push all the same. */
+export async function checkPull(
+  world: Pick<World, 'externals'>,
   record: ExternalRegistry,
   repository: string,
   signal: AbortSignal,

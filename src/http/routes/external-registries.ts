@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ReplyOf } from '../../api/endpoint.ts';
 import { endpoints } from '../../api/endpoints.ts';
 import { Secret } from '../../kernel/secret.ts';
+import { auditRegistries } from '../../ops/audit-registries.ts';
 import { addExternalRegistry, checkExternalRegistry, removeExternalRegistry } from '../../ops/external-registries.ts';
 import type { World } from '../../ops/world.ts';
 import { serve, type Authenticate } from '../serve.ts';
@@ -25,6 +26,9 @@ export function externalRegistryRoutes(app: FastifyInstance, world: World, who: 
     await removeExternalRegistry(world, by, params.name);
     return { ok: true } as const;
   });
+  serve(app, who, endpoints.auditRegistries, async ({ body, signal }, by) =>
+    (await auditRegistries(world, by, body.names, signal)).map((finding) => ({ ...finding, facts: [...finding.facts] })),
+  );
   serve(app, who, endpoints.checkExternalRegistry, async ({ params, body, signal }, by) =>
     checkExternalRegistry(world, by, params.name, { ...body, signal }),
   );

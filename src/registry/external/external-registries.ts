@@ -7,6 +7,7 @@ import type { Secrets } from '../../secrets/secrets.ts';
 import type { Store } from '../../store/store.ts';
 import { parseCredential, type Credential } from './credential.ts';
 import { createEcrRepository } from './ecr.ts';
+import { ecrRepositories, type EcrRepository } from './ecr-pushers.ts';
 import { loginTo } from './login.ts';
 import { canonicalServer, externalRecord, type ExternalRegistry, type ExternalUse, type NewExternalRegistry } from './record.ts';
 import { vendorEndpoints, type Exchange, type Login, type VendorEndpoints } from './vendor-call.ts';
@@ -34,13 +35,18 @@ export type ExternalRegistries = {
   /**
    * A client with the credential of the record of this name, or else of the first one for this host with this use. Anonymous for a host that
    * nobody added. Logs in at its first call; dispose it.
-   * @param options.as `pull`: with the credential that clusters get @throws WaybillError NOT_FOUND when there is none
+   * @param options.as `pull`: with the credential that clusters get; `nobody`: with none @throws WaybillError NOT_FOUND when there is none
    */
-  connect(nameOrHost: string, options: { signal?: AbortSignal; use?: ExternalUse; as?: 'push' | 'pull' }): Promise<RegistryClient>;
+  connect(
+    nameOrHost: string,
+    options: { signal?: AbortSignal; use?: ExternalUse; as?: 'push' | 'pull' | 'nobody' },
+  ): Promise<RegistryClient>;
   /** Exchanges the credential now, past the cache: whether the login works at all. @throws WaybillError UNAUTHENTICATED, REGISTRY_FAILED */
   login(name: string, signal?: AbortSignal): Promise<{ readonly expiresAt?: string }>;
   /** With what a cluster pulls. @throws WaybillError NOT_FOUND when there is none that only pulls */
   pullCredential(name: string, signal?: AbortSignal): Promise<ExternalPullCredential>;
+  /** What the vendor's API tells of who may push; undefined where this version asks none. */
+  pushers(name: string, signal?: AbortSignal): Promise<readonly EcrRepository[] | undefined>;
   /** Makes the repository where the registry asks for that and the record allows it. */
   prepareRepository(name: string, repository: string, signal?: AbortSignal): Promise<void>;
 };
@@ -172,7 +178,10 @@ export function openExternalRegistries(options: ExternalRegistriesOptions): Exte
       const record =
         (await get(nameOrHost)) ?? (await list()).find((each) => each.server === server && (use === undefined || each.uses.includes(use)));
       const { host, plainHttp } = address(record?.server ?? server);
-      if (!record) return connectRegistry({ registry: host, plainHttp });
+      if (!record || as === 'nobody') {
+        const ca = record?.ca;
+        return connectRegistry({ registry: host, plainHttp, ...(ca === undefined ? {} : { ca }) });
+      }
       if (!(await secrets.get(sealedName(record.name, as)))) throw withoutCredential(record, as);
       return connectRegistry({
         registry: host,
@@ -190,6 +199,13 @@ export function openExternalRegistries(options: ExternalRegistriesOptions): Exte
       const record = await demand(name);
       const { username, password, expiresAt } = await loginFor(record, 'pull', false);
       return { server: record.server, username, password, ...(expiresAt === undefined ? {} : { expiresAt: expiresAt.toISOString() }) };
+    },
+    async pushers(name, signal) {
+      const record = await demand(name);
+      const credential = await credentialOf(record, 'push');
+      return credential?.kind === 'ecr'
+        ? ecrRepositories(record.server, credential, exchangeFor(record, signal), record.prefix)
+        : undefined;
     },
     async prepareRepository(name, repository, signal) {
       const record = await demand(name);

@@ -29,7 +29,15 @@ export type Vendors = AsyncDisposable & {
   readonly calls: string[];
   readonly time: { aheadMs: number };
   /** What is different from the normal case. */
-  readonly mood: { entraStatus?: number; forgetTokens?: boolean; realm?: string; redirectExchange?: string; expiresIn?: number };
+  readonly mood: {
+    entraStatus?: number;
+    forgetTokens?: boolean;
+    realm?: string;
+    redirectExchange?: string;
+    expiresIn?: number;
+    policy?: unknown;
+    mutableTags?: boolean;
+  };
   readonly repositories: Set<string>;
 };
 
@@ -172,6 +180,19 @@ export async function startVendors(): Promise<Vendors> {
         const token = Buffer.from(`AWS:${give('aws', 12 * 3600)}`).toString('base64');
         const expiresAt = now() / 1000 + 12 * 3600;
         return reply(200, { authorizationData: [{ authorizationToken: token, expiresAt, proxyEndpoint: `https://${servers.ecr}` }] });
+      }
+      if (action.endsWith('.DescribeRepositories')) {
+        const { nextToken } = JSON.parse(body.toString('utf8')) as { nextToken?: string };
+        const names = [...repositories].sort();
+        const at = Number(nextToken ?? 0);
+        const repository = names[at];
+        const listed =
+          repository === undefined ? [] : [{ repositoryName: repository, imageTagMutability: mood.mutableTags ? 'MUTABLE' : 'IMMUTABLE' }];
+        return reply(200, { repositories: listed, ...(at + 1 < names.length ? { nextToken: String(at + 1) } : {}) });
+      }
+      if (action.endsWith('.GetRepositoryPolicy')) {
+        if (mood.policy === undefined) return reply(400, { __type: 'RepositoryPolicyNotFoundException' });
+        return reply(200, { policyText: JSON.stringify(mood.policy) });
       }
       if (action.endsWith('.CreateRepository')) {
         const input = JSON.parse(body.toString('utf8')) as { repositoryName: string; imageTagMutability: string };
