@@ -112,6 +112,14 @@ test('an image is published to the registry of the company with its papers', { t
     for (const form of [password, Buffer.from(`${username}:${password}`).toString('base64')]) assert.ok(!everything.includes(form));
   });
 
+  await t.test('the audit tells what is closed, what is not known, and whom it was asked by', async () => {
+    const all = await must(admin.waybill('audit', 'registry'));
+    assert.match(all, /\(own\)[^\n]*nobody but the pipeline can push[\s\S]*company[^\n]*who else can push is not known/);
+    assert.equal(all.match(/an upload without a credential was refused/g)?.length, 2);
+    await mustRefuse(dana.waybill('audit', 'registry'), /role/);
+    assert.match(await must(admin.waybill('ledger', 'export')), /registry-audit/);
+  });
+
   await t.test('the gate takes the copy where the policy names the place, and no other repository there', async () => {
     const file = path.join(scratch, 'pod.json');
     const policy = path.join(scratch, 'policy.json');
