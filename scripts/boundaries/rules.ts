@@ -26,7 +26,7 @@ export const folderRules: Readonly<Record<string, FolderRule>> = {
   plan: { imports: ports('source'), why: 'a plan is made from text and an event alone' },
   run: { imports: [...all('plan', 'store'), ...ports('*')], why: 'a run reaches runners and sources through ports' },
   runner: { imports: types('plan'), why: 'a runner executes what it is told and knows no runs' },
-  scan: { imports: all('oci'), why: 'a scan reads files and images, nothing else' },
+  scan: { imports: all('oci', 'store'), why: 'a scan reads files and images; advisories and components are tables of its own' },
   image: { imports: [...all('oci'), ...types('plan')], why: 'an image is made from a tree and a plan' },
   registry: {
     imports: all('oci', 'store', 'secrets'),
@@ -50,7 +50,7 @@ export const folderRules: Readonly<Record<string, FolderRule>> = {
     why: 'a route asks who calls, parses, calls an op and replies',
   },
   cli: {
-    imports: all('api', 'plan', 'image', 'runner', 'policy', 'admission', 'evidence', 'oci', 'ledger'),
+    imports: all('api', 'plan', 'image', 'runner', 'scan', 'policy', 'admission', 'evidence', 'oci', 'ledger'),
     why: 'a command talks to the API, or does what needs no server',
   },
   main: { imports: all('ops', 'api', 'http', 'cli', ...stages, ...ground), why: 'main wires everything' },
