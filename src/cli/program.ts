@@ -13,8 +13,10 @@ import { pullSecretCommands } from './commands/pull-secret.ts';
 import { registryCommands } from './commands/registry.ts';
 import { runCommand } from './commands/run.ts';
 import { runsCommands } from './commands/runs.ts';
+import { scanCommands } from './commands/scan.ts';
 import { traceCommands } from './commands/trace.ts';
 import type { CliContext } from './context.ts';
+import { CouldNotLook } from './scan-output.ts';
 import { painter, plain } from './terminal.ts';
 
 /** Every command with its options; nothing runs before it is parsed. */
@@ -39,6 +41,7 @@ export function commandLine(context: CliContext): Command {
   pullSecretCommands(program, context);
   registryCommands(program, context);
   auditCommands(program, context);
+  scanCommands(program, context);
   traceCommands(program, context);
   acceptJsonAnywhere(program);
   return program;
@@ -50,7 +53,9 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
-    report(error, context, program.opts<{ json?: boolean }>().json === true);
+    const looked = !(error instanceof CouldNotLook);
+    report(looked ? error : error.cause, context, program.opts<{ json?: boolean }>().json === true);
+    if (!looked) context.exitWith(2);
   }
 }
 

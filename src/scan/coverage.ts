@@ -9,10 +9,12 @@ export type Coverage = {
   readonly rules?: { readonly count: number; readonly digest: Digest };
   /** Of the advisories, one entry for each ecosystem that occurs. */
   readonly databases?: readonly DatabaseState[];
-  /** What was not looked at, and why; cut off at a thousand. */
+  /** What was not looked at, and why; gaps first, cut off at a thousand (`skip-list.ts`). */
   readonly skipped: readonly Skipped[];
   /** All of them. */
   readonly skippedCount: number;
+  /** All gaps (`isGap`). Default: every one that is not listed counts as one. */
+  readonly gapCount?: number;
 };
 
 export type DatabaseState = {

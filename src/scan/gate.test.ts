@@ -7,6 +7,7 @@ import type { Finding } from './finding.ts';
 import { judgeScan, keysOf, type GateInput } from './gate.ts';
 import type { ScanReport } from './report.ts';
 import type { Severity } from './severity.ts';
+import { SkipList } from './skip-list.ts';
 import { noWaivers, parseWaivers } from './waivers.ts';
 
 const now = new Date('2026-03-01T12:00:00Z');
@@ -106,6 +107,21 @@ suite('nothing found is worth what was looked at', () => {
 
   test('more gaps than are named cannot hide among them', () => {
     assert.equal(judge(report([], { skipped: [], skippedCount: 1 })).passed, false);
+  });
+
+  test('a thousand pictures are no gap, and one gap behind them is', () => {
+    const skips = new SkipList();
+    for (let count = 0; count < 1_500; count++) skips.add({ path: `${count}.png`, reason: 'binary', detail: '' });
+    assert.equal(judge(report([], skips.coverage)).passed, true);
+    skips.add({ path: 'big.js', reason: 'limit', detail: 'too large' });
+    assert.match(judge(report([], skips.coverage)).reasons.join(), /big\.js was not looked at/);
+    for (let count = 0; count < 1_500; count++) skips.add({ path: `${count}.js`, reason: 'time', detail: '' });
+    assert.match(
+      judge(report([], skips.coverage))
+        .findings.map(({ title }) => title)
+        .join(),
+      /501 more files/,
+    );
   });
 
   test('a binary file is no gap', () => {

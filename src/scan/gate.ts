@@ -80,8 +80,9 @@ function gaps({ coverage, kind }: ScanReport): readonly GapFinding[] {
     fix: 'Take it out, make it smaller, or accept it under `gaps` in the waivers.',
     places: [{ path: skipped.path }],
   }));
-  if (coverage.skippedCount <= coverage.skipped.length) return listed;
-  const title = `${coverage.skippedCount - coverage.skipped.length} more files were not looked at, too many to be named`;
+  const more = (coverage.gapCount ?? coverage.skippedCount - coverage.skipped.length + listed.length) - listed.length;
+  if (more <= 0) return listed;
+  const title = `${more} more files were not looked at, too many to be named`;
   return [
     ...listed,
     {
