@@ -26,7 +26,10 @@ export const folderRules: Readonly<Record<string, FolderRule>> = {
   plan: { imports: ports('source'), why: 'a plan is made from text and an event alone' },
   run: { imports: [...all('plan', 'store'), ...ports('*')], why: 'a run reaches runners and sources through ports' },
   runner: { imports: types('plan'), why: 'a runner executes what it is told and knows no runs' },
-  scan: { imports: all('oci', 'store'), why: 'a scan reads files and images; advisories and components are tables of its own' },
+  scan: {
+    imports: [...all('oci', 'store'), ...types('plan')],
+    why: 'a scan reads files and images; advisories and components are tables of its own',
+  },
   image: { imports: [...all('oci'), ...types('plan')], why: 'an image is made from a tree and a plan' },
   registry: {
     imports: all('oci', 'store', 'secrets'),

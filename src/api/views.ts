@@ -56,6 +56,14 @@ export const changeView = z.object({
 });
 export type ChangeView = z.output<typeof changeView>;
 
+/** What a scan came to; its record is under `/scans/DIGEST`. */
+export const scanned = z.object({
+  record: z.string(),
+  passed: z.boolean(),
+  level: z.string(),
+  found: z.object({ failing: z.number(), new: z.number(), known: z.number(), waived: z.number() }),
+});
+
 export const runView = z.object({
   id: z.number(),
   repository: z.string(),
@@ -85,9 +93,11 @@ export const runView = z.object({
       ),
     }),
   ),
+  scans: z.array(z.object({ name: z.string(), scanned: scanned.optional(), ...times })),
   images: z.array(
     z.object({
       name: z.string(),
+      scanned: scanned.extend({ sbom: z.string() }).optional(),
       digest: z.string().optional(),
       reference: z.string().optional(),
       published: z.array(z.string()).optional(),

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { Coverage } from '../scan/coverage.ts';
 import { isGap } from '../scan/coverage.ts';
-import { defaultFailLevel, failLevels, type FailLevel } from '../scan/fail-level.ts';
+import { defaultScanLevel, scanLevels, type ScanLevel } from '../plan/scan-levels.ts';
 import type { ScanVerdict, WeighedFinding } from '../scan/gate.ts';
 import type { ScanReport } from '../scan/report.ts';
 import type { Severity } from '../scan/severity.ts';
@@ -15,13 +15,13 @@ import { painter, plain, type Paint } from './terminal.ts';
 /** The scan could not be made: status 2, unlike 1, which a gate gives that has looked and says no. */
 export class CouldNotLook extends Error {}
 
-export type ScanOutputOptions = { readonly format: string; readonly fail: FailLevel; readonly output?: string };
+export type ScanOutputOptions = { readonly format: string; readonly fail: ScanLevel; readonly output?: string };
 
 /** `--format`, `--fail` and `--output`, which every scan has. `formats`: what this one knows besides table, json and sarif. */
 export function addScanOptions(command: Command, formats: readonly string[] = []): Command {
   return command
     .addOption(new Option('--format <format>', 'how it is told').choices(['table', 'json', 'sarif', ...formats]).default('table'))
-    .addOption(new Option('--fail <level>', 'what makes it fail').choices(failLevels).default(defaultFailLevel))
+    .addOption(new Option('--fail <level>', 'what makes it fail').choices(scanLevels).default(defaultScanLevel))
     .option('--output <file>', 'write it there instead of to standard output');
 }
 

@@ -68,6 +68,12 @@ export const configFile = z.strictObject({
     })
     .prefault({}),
   review: z.strictObject({ approvals: z.number().int().min(1).max(20).default(1) }).prefault({}),
+  scan: z
+    .strictObject({
+      /** Advisories older than this count as none. */
+      databaseDays: z.number().int().min(1).max(3_650).default(7),
+    })
+    .prefault({}),
   admission: z
     .strictObject({
       /** Days for which a paper keeps an image deployable after it was signed. */

@@ -46,6 +46,54 @@ export type ImportFacts = {
   readonly importedAt: string;
 };
 
+/** A scan that passed, as its record shows it. */
+export type ScanFacts = {
+  readonly source: SourceFacts;
+  readonly run: number;
+  readonly scan: 'secrets' | 'dependencies' | 'image';
+  /** Of a scan of an image: which one. */
+  readonly image?: { readonly repository: string; readonly digest: Digest };
+  readonly record: Digest;
+  readonly scanner: string;
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  /** What would have made it fail. */
+  readonly level: string;
+  readonly comparedWith?: string;
+  readonly covered: { readonly files: number; readonly bytes: number; readonly components: number; readonly skipped: number };
+  readonly rules?: { readonly count: number; readonly digest: Digest };
+  readonly databases: readonly {
+    readonly ecosystem: string;
+    readonly advisories: number;
+    readonly digest: Digest;
+    readonly updatedAt: string;
+  }[];
+  readonly findings: readonly FoundFact[];
+};
+
+export type FoundFact = {
+  readonly kind: 'secret' | 'vulnerability' | 'image' | 'gap';
+  /** The advisory's, or the rule's. */
+  readonly id: string;
+  readonly severity: 'low' | 'medium' | 'high' | 'critical' | 'unknown';
+  readonly isNew: boolean;
+  /** purl of the component. */
+  readonly component?: string;
+  readonly vector?: string;
+  readonly fixed?: readonly string[];
+  readonly waiver?: { readonly owner: string; readonly reason: string; readonly expires: string };
+  /** Why it does no harm here, from VEX. */
+  readonly notAffected?: string;
+};
+
+/** What an image consists of: a CycloneDX document. */
+export type SbomFacts = {
+  readonly source: SourceFacts;
+  readonly run: number;
+  readonly image: { readonly repository: string; readonly digest: Digest };
+  readonly document: unknown;
+};
+
 export type NamedBase = { readonly reference: string; readonly digest: Digest };
 
 export type BuildFacts = {

@@ -17,6 +17,19 @@ const builtSchema = z.object({
     .exactOptional(),
   tests: z.array(z.object({ stage: text, passed: z.boolean() })).max(100),
   provenance: z.boolean(),
+  scans: z
+    .object({
+      secrets: z.object({ at: time }).exactOptional(),
+      sbom: z.literal(true).exactOptional(),
+      vulnerabilities: z
+        .object({
+          at: time,
+          worst: z.enum(['low', 'medium', 'high', 'critical', 'unknown']).exactOptional(),
+          databaseAt: time.exactOptional(),
+        })
+        .exactOptional(),
+    })
+    .exactOptional(),
   run: z.int(),
   validUntil: time,
 });

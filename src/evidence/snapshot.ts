@@ -40,6 +40,20 @@ export type ImportedEntry = Entry & {
   };
 };
 
+/** What papers of scans say, as far as policies ask. Times are RFC 3339. */
+export type ScanSummary = {
+  readonly secrets?: { readonly at: string };
+  readonly sbom?: true;
+  readonly vulnerabilities?: {
+    /** When the older of the scans of the source and of the image ended. */
+    readonly at: string;
+    /** Of what is neither waived nor said to do no harm; absent when there is nothing of that kind. */
+    readonly worst?: 'low' | 'medium' | 'high' | 'critical' | 'unknown';
+    /** Of the oldest advisories that something was looked up in; absent when there was nothing to look up. */
+    readonly databaseAt?: string;
+  };
+};
+
 /** Built by a run. */
 export type BuiltEntry = Entry & {
   readonly imported?: never;
@@ -47,5 +61,7 @@ export type BuiltEntry = Entry & {
   readonly review?: { readonly change: number; readonly method: 'identical' | 'mechanical-merge'; readonly approvals: readonly string[] };
   readonly tests: readonly { readonly stage: string; readonly passed: boolean }[];
   readonly provenance: boolean;
+  /** Absent: nobody looked, or it was built before there were scans. */
+  readonly scans?: ScanSummary;
   readonly run: number;
 };

@@ -124,6 +124,11 @@ export const errorTable = {
     fix: 'Let the server publish a new snapshot: an older one than the present is never taken.',
     status: 409,
   },
+  SCAN_FAILED: {
+    title: 'A scan found what must not pass',
+    fix: 'Mend what is named above, or have it waived in .waybill/waivers.yaml with a reason, an owner and an end.',
+    status: 409,
+  },
   VERDICT_REFUSED: {
     title: 'The signer does not sign this',
     fix: 'Get the paper that is named above, then try again.',

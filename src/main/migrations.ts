@@ -4,6 +4,7 @@ import { ledgerMigrations } from '../ledger/migrations.ts';
 import { externalMigrations } from '../registry/external/migrations.ts';
 import { registryMigrations } from '../registry/migrations.ts';
 import { runMigrations } from '../run/migrations.ts';
+import { scanMigrations } from '../scan/migrations.ts';
 import { secretsMigrations } from '../secrets/migrations.ts';
 import { sourceMigrations } from '../source/migrations.ts';
 import type { Migration } from '../store/store.ts';
@@ -18,4 +19,5 @@ export const migrations: readonly Migration[] = [
   ...runMigrations,
   ...deployMigrations,
   ...externalMigrations,
+  ...scanMigrations,
 ];

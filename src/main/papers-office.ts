@@ -33,6 +33,10 @@ export async function openPapersOffice(signer: SignerClient, ledger: Ledger, fol
       (await signer.request<'review'>({ kind: 'review', run, ...(image === undefined ? {} : { image }) })).papers,
     tests: async (run, stage, image) =>
       (await signer.request<'tests'>({ kind: 'tests', run, stage, ...(image === undefined ? {} : { image }) })).papers,
+    scan: async (run, scan, image) =>
+      (await signer.request<'scan'>({ kind: 'scan', run, scan, ...(image === undefined ? {} : { image }) })).papers,
+    imageScan: async (run, image) => (await signer.request<'image-scan'>({ kind: 'image-scan', run, image })).papers,
+    sbom: async (run, image) => (await signer.request<'sbom'>({ kind: 'sbom', run, image })).papers,
     provenance: async (run, image) => (await signer.request<'provenance'>({ kind: 'provenance', run, image })).papers,
     async summary(run, image) {
       const { papers, signature } = await signer.request<'summary'>({ kind: 'summary', run, image });

@@ -2,6 +2,7 @@ import { deployRelease } from '../ops/deploy-release.ts';
 import { publishImage } from '../ops/publish-image.ts';
 import { recordPaper } from '../ops/record-paper.ts';
 import { findReusable } from '../ops/find-reusable.ts';
+import { scanSource } from '../ops/scan-source.ts';
 import type { World } from '../ops/world.ts';
 import { messageOf } from '../kernel/error.ts';
 import type { Journal } from '../run/journal.ts';
@@ -24,6 +25,7 @@ export function serverPerformers(world: World, journal: Journal): Performers {
         await journal.append(run, { type: 'note', text: `Stage ${stage.name} passed, but no paper was signed: ${messageOf(error)}` });
       }
     },
+    scan: (context, scan, level) => scanSource(world, context, scan, level),
     image: (context, image) => publishImage(world, context, image),
     deploy: (context, deploy) => deployRelease(world, context, deploy),
     async finished(run, head, outcome) {

@@ -5,7 +5,7 @@ import { parsePolicySet, type EvidencePolicy, type PolicySet } from '../policy/e
 
 const gateNamespace = 'waybill-system';
 
-/** `policy.yaml` in the data directory, or the default: our registry, a pinned digest, a review, every stage, provenance. Read anew at each use. */
+/** `policy.yaml` in the data directory, or the default: our registry, a pinned digest, a review, every stage, the scans, provenance. Read anew at each use. */
 export async function loadPolicies(
   data: string,
   registryName: string,
@@ -14,7 +14,12 @@ export async function loadPolicies(
   const defaultPolicy: EvidencePolicy = {
     registry: [registryName],
     mode: 'enforce',
-    require: { review: { approvals }, tests: 'all', provenance: true, imports: { approvals } },
+    require: {
+      review: { approvals },
+      tests: 'all',
+      provenance: true,
+      imports: { approvals },
+    },
   };
   const file = path.join(data, 'policy.yaml');
   const policies = async () => {

@@ -81,6 +81,7 @@ export async function runLocal(options: Options): Promise<boolean> {
       performers: {
         reuse: async () => undefined,
         stagePassed: async () => undefined,
+        scan: async () => undefined,
         image: async () => undefined,
         deploy: async () => ({ endpoints: [] }),
         finished: async () => undefined,

@@ -29,6 +29,7 @@ import { openLogs } from '../run/logs.ts';
 import { Semaphore } from '../run/semaphore.ts';
 import { openFilteredNetwork } from '../runner/host/network.ts';
 import { openHostRunner } from '../runner/host/open.ts';
+import { openScanDocuments } from '../scan/documents.ts';
 import { openSecrets } from '../secrets/secrets.ts';
 import { openLocalSource, type LocalSource } from '../source/local/local-source.ts';
 import { openStore } from '../store/store.ts';
@@ -40,6 +41,7 @@ import { connectSigner } from '../evidence/signer/client.ts';
 import { migrations } from './migrations.ts';
 import { registryNameOf, urlOf } from './names.ts';
 import { openPapersOffice } from './papers-office.ts';
+import { openScanners } from './scanners.ts';
 import { serverPerformers } from './performers.ts';
 import { loadPolicies } from './policies.ts';
 import { privateFolder } from './private-folder.ts';
@@ -172,6 +174,7 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
     requiredApprovals: config.review.approvals,
     externals: openExternalRegistries({ store, secrets, clock }),
     retention: config.registry.keep,
+    scanning: { scanners: openScanners(), documents: openScanDocuments(store, clock), databaseDays: config.scan.databaseDays },
     environments,
     releases: openReleases(store, clock),
     lockEnvironment(name, waiting) {

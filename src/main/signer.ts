@@ -11,6 +11,7 @@ import { attestations } from '../ledger/attestations.ts';
 import { checkpointSigner, type HeadMemory } from '../ledger/checkpoint-signer.ts';
 import { openLedger } from '../ledger/ledger.ts';
 import type { Hash } from '../ledger/merkle.ts';
+import { openScanDocuments } from '../scan/documents.ts';
 import { signerFacts } from '../ops/signer-facts.ts';
 import { openImports } from '../registry/imports.ts';
 import { openJournal } from '../run/journal.ts';
@@ -63,6 +64,7 @@ export const signer: Processes['signer'] = async ({ data, untilStdinEnds, signal
       reviewers: async () =>
         new Set((await identity.listPeople()).filter((person) => can(person, 'approve')).map((person) => person.id as string)),
       ledger,
+      documents: openScanDocuments(store, systemClock),
       attestations: attestations(store, systemClock),
     }),
   });

@@ -105,7 +105,7 @@ export async function requiredStages(deps: FactsDeps, run: RunId): Promise<strin
   return state.head.plan.stages.map((stage) => stage.name);
 }
 
-async function sourceFacts(deps: FactsDeps, state: RunState): Promise<SourceFacts> {
+export async function sourceFacts(deps: FactsDeps, state: RunState): Promise<SourceFacts> {
   const { repository, commit, tree, event, change } = state.head;
   const ref = event === 'change' && change ? `refs/changes/${change.id}/${change.version}` : await deps.protectedRef(repository);
   return { repository, commit, tree, ref };

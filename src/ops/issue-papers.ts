@@ -2,13 +2,14 @@ import { attestationTag, referrerOf, signatureTag, type Push } from '../evidence
 import type { Digest } from '../kernel/digest.ts';
 import { WaybillError } from '../kernel/error.ts';
 import type { RegistryClient } from '../oci/client-types.ts';
+import { treeScans } from '../plan/scan-levels.ts';
 import type { RunContext } from '../run/port.ts';
 import { recordPaper } from './record-paper.ts';
 import type { SignedPaper } from './papers-office.ts';
 import type { World } from './world.ts';
 
 /**
- * All papers of one image, in the order in which they depend on one another: review, tests of every stage, provenance, and last the
+ * All papers of one image, in the order in which they depend on one another: review, tests of every stage, scans, provenance, and last the
  * summary, which the signer gives only when the others fit. Each goes to the registry beside its image and into the ledger; this is the
  * one writer for a digest (trust.md, "Evidence").
  */
@@ -34,6 +35,11 @@ export async function issuePapers(
   };
   await keep(await world.papers.review(run, image.name));
   for (const stage of head.plan.stages) await keep(await world.papers.tests(run, stage.name, image.name));
+  if (head.plan.scans) {
+    for (const scan of treeScans) await keep(await world.papers.scan(run, scan, image.name));
+    await keep(await world.papers.sbom(run, image.name));
+    await keep(await world.papers.imageScan(run, image.name));
+  }
   await keep(await world.papers.provenance(run, image.name));
   const { papers, signature } = await world.papers.summary(run, image.name);
   await keep(papers);

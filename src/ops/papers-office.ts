@@ -12,6 +12,9 @@ export type SignedPaper = { readonly bundle: string; readonly predicateType: str
 export type PapersOffice = {
   review(run: RunId, image?: string): Promise<readonly SignedPaper[]>;
   tests(run: RunId, stage: string, image?: string): Promise<readonly SignedPaper[]>;
+  scan(run: RunId, scan: 'secrets' | 'dependencies', image?: string): Promise<readonly SignedPaper[]>;
+  imageScan(run: RunId, image: string): Promise<readonly SignedPaper[]>;
+  sbom(run: RunId, image: string): Promise<readonly SignedPaper[]>;
   provenance(run: RunId, image: string): Promise<readonly SignedPaper[]>;
   /** The summary, and the image's signature in cosign's simple form. */
   summary(run: RunId, image: string): Promise<{ readonly papers: readonly SignedPaper[]; readonly signature: SimpleSignature }>;

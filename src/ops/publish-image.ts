@@ -11,6 +11,7 @@ import { baseImage } from './base-image.ts';
 import { baseRepositories, buildPlanned, hostPlatform } from './build-planned.ts';
 import { issuePapers } from './issue-papers.ts';
 import { publishCopies, publishTargets } from './publish-copies.ts';
+import { scanImage } from './scan-image.ts';
 import type { World } from './world.ts';
 
 /** Long enough for a large image, short enough to be worth little. */
@@ -61,6 +62,7 @@ export async function publishImage(world: World, context: RunContext, image: Pla
       compressor: built.compressor,
       sandboxed: built.sandboxed,
     });
+    await scanImage(world, context, { name: image.name, digest: built.digest, layout: out });
     const tag = `r${run}`;
     await pushLayout(client, context, { out, repository, tag, digest: built.digest });
     await context.emit({ type: 'image-pushed', image: image.name, repository, digest: built.digest, tag });

@@ -25,6 +25,7 @@ export async function showRun(world: World, id: RunId): Promise<RunView> {
     ...(state.finishedAt === undefined ? {} : { finishedAt: state.finishedAt }),
     notes: [...state.notes],
     stages: state.stages.map((stage) => ({ ...stage, jobs: stage.jobs.map((job) => ({ ...job, steps: [...job.steps] })) })),
+    scans: state.scans.map((scan) => ({ ...scan })),
     images: state.images.map(({ repository, published, ...image }) => ({
       ...image,
       ...(published ? { published: [...published] } : {}),

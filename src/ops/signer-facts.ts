@@ -6,14 +6,21 @@ import type { RunId } from '../kernel/ids.ts';
 import type { Attestation, Attestations } from '../ledger/attestations.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { importFacts, type ImportDeps } from './import-facts.ts';
-import { buildFacts, requiredStages, reviewFacts, stageFacts, type FactsDeps } from './facts.ts';
+import { buildFacts, requiredStages, reviewFacts, stageFacts } from './facts.ts';
+import { requiredScans, sbomFacts, scanFacts, type ScanFactsDeps } from './scan-facts.ts';
 
 /** The signer's own view of what happened, from a store that it has opened read-only. */
-export function signerFacts(deps: FactsDeps & ImportDeps & { readonly ledger: Ledger; readonly attestations: Attestations }): FactsSource {
+export function signerFacts(
+  deps: ScanFactsDeps & ImportDeps & { readonly ledger: Ledger; readonly attestations: Attestations },
+): FactsSource {
   const { ledger, attestations } = deps;
   return {
     review: (run) => reviewFacts(deps, run as RunId),
     tests: (run, stage) => stageFacts(deps, run as RunId, stage),
+    scan: (run, scan) => scanFacts(deps, run as RunId, scan),
+    imageScan: (run, image) => scanFacts(deps, run as RunId, 'image', image),
+    sbom: (run, image) => sbomFacts(deps, run as RunId, image),
+    requiredScans: (run) => requiredScans(deps, run as RunId),
     build: (run, image) => buildFacts(deps, run as RunId, image),
     import: (number) => importFacts(deps, number),
     requiredStages: (run) => requiredStages(deps, run as RunId),

@@ -18,7 +18,17 @@ import type { Runner } from '../runner/port.ts';
 import type { LocalSource } from '../source/local/local-source.ts';
 import type { Store } from '../store/store.ts';
 import type { PapersOffice } from './papers-office.ts';
+import type { ScanDocuments } from '../scan/documents.ts';
 import type { Retention } from './retention.ts';
+import type { Scanners } from './scanners.ts';
+
+export type Scanning = {
+  readonly scanners: Scanners;
+  /** Records and lists of components, by digest. */
+  readonly documents: ScanDocuments;
+  /** How old the advisories of an ecosystem may be. */
+  readonly databaseDays: number;
+};
 
 /** Everything that an operation may use, wired once by `main`. It holds no key: signing, pushing and deploying go through their owners. */
 export type World = {
@@ -49,6 +59,7 @@ export type World = {
   readonly externals: ExternalRegistries;
   /** What a collection of the registry keeps. */
   readonly retention: Retention;
+  readonly scanning: Scanning;
   readonly environments: Environments;
   readonly releases: Releases;
   /** One release at a time in an environment; later ones wait in order. */

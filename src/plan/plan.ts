@@ -1,4 +1,5 @@
 import type { Event } from './event.ts';
+import type { ScanLevel } from './scan-levels.ts';
 
 /** What a pipeline file says for one event: data, made without I/O. JSON-serialisable as it is; it is kept in the run's journal. */
 export type Plan = {
@@ -8,7 +9,11 @@ export type Plan = {
   /** Empty unless the event is `merge`. */
   readonly images: readonly PlannedImage[];
   readonly deploys: readonly PlannedDeploy[];
+  /** What fails each scan. Absent: nothing is scanned (a run of a checkout, or one that an older version has planned). */
+  readonly scans?: PlannedScans;
 };
+
+export type PlannedScans = { readonly secrets: ScanLevel; readonly dependencies: ScanLevel; readonly image: ScanLevel };
 
 export type PlannedStage = {
   readonly name: string;

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { durationPattern, parseDuration } from './duration.ts';
 import { events } from './event.ts';
 import { limits } from './limits.ts';
+import { scanLevels } from './scan-levels.ts';
 
 /**
  * The pipeline file as data: the one description that the parser, the JSON Schema and the guide come from.
@@ -361,6 +362,25 @@ const defaults = expects(
     .describe('What stages, jobs, images and deploys fall back to.'),
 );
 
+const fail = expects(`one of ${scanLevels.map((level) => `"${level}"`).join(', ')}`, z.enum(scanLevels));
+const tuned = (what: string) =>
+  expects(
+    'a mapping with "fail"',
+    z.strictObject({ fail: fail.describe('What makes it fail. Default: new, that is, what was not there before.') }),
+  )
+    .optional()
+    .describe(what);
+const scan = expects(
+  'a mapping with "secrets", "dependencies" or "image"',
+  z
+    .strictObject({
+      secrets: tuned('Credentials in what a change adds, and in the merged tree.'),
+      dependencies: tuned('Published vulnerabilities of the libraries that lock files name.'),
+      image: tuned('What is in the image: vulnerable packages, credentials in layers.'),
+    })
+    .describe('Tunes the scans, which are on by default.'),
+);
+
 export const pipelineSchema = expects(
   'a pipeline file: a mapping with "version" and "stages"',
   z
@@ -370,7 +390,7 @@ export const pipelineSchema = expects(
       stages: listOf(stage, 'stage', limits.stages).describe('In the order of the file, unless `needs` says otherwise. Required.'),
       images: listOf(image, 'image', limits.images).optional().describe('Images to build on `merge`.'),
       deploy: listOf(deploy, 'deploy', limits.deploys).optional().describe('Environments to deploy to on `merge`, in order.'),
-      scan: later('Tunes the scans, which are on by default.'),
+      scan: scan.optional(),
     })
     .describe('The pipeline file of a repository, `waybill.yaml`.'),
 );

@@ -13,6 +13,7 @@ export const ruleNames = [
   'review',
   'tests',
   'provenance',
+  'scans',
   'imports',
   'snapshot',
 ] as const;
@@ -42,6 +43,28 @@ const requirements = z.strictObject({
   /** `all`: there are stages, and every one passed. A list: each of these passed. */
   tests: z.union([z.literal('all'), z.array(z.string().min(1).max(63)).max(100)]),
   provenance: z.boolean(),
+  /** Absent: images that were never scanned are admitted. */
+  scans: z
+    .strictObject({
+      /** A scan for credentials, and a list of components. */
+      secrets: z.boolean().default(true),
+      sbom: z.boolean().default(true),
+      /** That source and image were looked up in the advisories; and what must not be open in them. */
+      vulnerabilities: z
+        .union([
+          z.boolean(),
+          z.strictObject({
+            /** The worst that is open must be below this. */
+            below: z.enum(['low', 'medium', 'high', 'critical']).optional(),
+            /** How old the newest look may be. */
+            days: z.int().min(1).max(3_650).optional(),
+            /** How old the advisories may have been when it was looked up. */
+            databaseDays: z.int().min(1).max(3_650).optional(),
+          }),
+        ])
+        .default(true),
+    })
+    .optional(),
   /** Third-party images: how many people must have vouched for one besides whoever asked for it; false admits none. Default: one. */
   imports: z.union([z.literal(false), z.strictObject({ approvals: z.int().min(1).max(20).default(1) })]).prefault({}),
 });
@@ -90,7 +113,8 @@ function requiresSomething(require: z.infer<typeof requirements>): boolean {
     require.review.identical === true ||
     require.tests === 'all' ||
     require.tests.length > 0 ||
-    require.provenance
+    require.provenance ||
+    (require.scans !== undefined && (require.scans.secrets || require.scans.sbom || require.scans.vulnerabilities !== false))
   );
 }
 

@@ -25,6 +25,12 @@ const image: SnapshotImage = {
   run: 12,
   validUntil: '2027-01-01T00:00:00Z',
 };
+const scanned = {
+  secrets: { at: '2026-11-20T12:00:00Z' },
+  sbom: true,
+  vulnerabilities: { at: '2026-11-20T12:00:00Z', worst: 'high', databaseAt: '2026-11-11T12:00:00Z' },
+} as const;
+const unknown = { ...scanned, vulnerabilities: { ...scanned.vulnerabilities, worst: 'unknown' } } as const;
 const { review: _review, ...unreviewed } = image;
 const reference: ImageReference = { registry: 'r.example', repository: 'shop/shop', digest };
 const untagged: ImageReference = { registry: 'r.example', repository: 'shop/shop' };
@@ -67,6 +73,30 @@ const cases: Case[] = [
     policy: { ...base, copies: [{ registry: 'c.example/team' }, { registry: 'docker.io/acme', naming: 'flat' }] },
     decision,
     rules: [...rules],
+  })),
+  ...(
+    [
+      ['never scanned', undefined, {}, 'deny', /was never scanned/],
+      ['without a scan for credentials', { ...scanned, secrets: undefined }, {}, 'deny', /no paper of a scan for credentials/],
+      ['scanned', scanned, {}, 'allow', undefined],
+      ['without a list of components', { ...scanned, sbom: undefined }, {}, 'deny', /no list of its components/],
+      ['without a list of components, which is not asked for', { ...scanned, sbom: undefined }, { sbom: false }, 'allow', undefined],
+      ['with a high one, below critical', scanned, { vulnerabilities: { below: 'critical' } }, 'allow', undefined],
+      ['with a high one, below high', scanned, { vulnerabilities: { below: 'high' } }, 'deny', /open vulnerability that is high/],
+      ['with one of unknown severity', unknown, { vulnerabilities: { below: 'critical' } }, 'deny', /unknown severity/],
+      ['looked up two days ago, within 3', scanned, { vulnerabilities: { days: 3 } }, 'allow', undefined],
+      ['looked up two days ago, within 1', scanned, { vulnerabilities: { days: 1 } }, 'deny', /more than 1 days ago/],
+      ['with advisories of 9 days, within 10', scanned, { vulnerabilities: { databaseDays: 10 } }, 'allow', undefined],
+      ['with advisories of 9 days, within 8', scanned, { vulnerabilities: { databaseDays: 8 } }, 'deny', /more than 8 days old/],
+      ['with half a look', { ...scanned, vulnerabilities: undefined }, {}, 'deny', /no paper about vulnerabilities/],
+    ] as const
+  ).map(([name, scans, ask, decision, says]): Case => ({
+    name: `scans: ${name}`,
+    images: [{ ...image, ...(scans === undefined ? {} : { scans: JSON.parse(JSON.stringify(scans)) }) }],
+    policy: { ...base, require: { ...base.require, scans: ask } },
+    decision,
+    rules: says === undefined ? [] : ['scans'],
+    ...(says === undefined ? {} : { says }),
   })),
   {
     name: 'another registry',

@@ -4,6 +4,7 @@ import { verdictOf, type RuleReason } from './combine.ts';
 import type { EvidencePolicy, RuleName } from './evidence-policy.ts';
 import type { ImageReference, ImageUse } from './image-use.ts';
 import { printable, quoted } from './printable.ts';
+import { judgeScans } from './judge-scans.ts';
 import { undecided, type Verdict } from './verdict.ts';
 
 /** What the gate knows at this moment. */
@@ -207,6 +208,7 @@ function judgeEntry(image: string, entry: SnapshotImage, policy: EvidencePolicy,
   }
   if (require.provenance && !entry.provenance)
     say('provenance', 'has no provenance paper', `Let ${run} be run again: the build leaves it.`);
+  for (const { message, fix } of judgeScans(entry, require.scans, now)) say('scans', message, fix);
   return found;
 }
 

@@ -158,11 +158,13 @@ async function drive(deps: EngineDeps, slots: Semaphore, run: RunId, head: RunCr
 const keyOf = (work: Work): string =>
   work.do === 'stage' || work.do === 'skip'
     ? `stage ${work.stage}`
-    : work.do === 'image'
-      ? `image ${work.image}`
-      : work.do === 'deploy'
-        ? `deploy ${work.environment}`
-        : 'finish';
+    : work.do === 'scan'
+      ? `scan ${work.scan}`
+      : work.do === 'image'
+        ? `image ${work.image}`
+        : work.do === 'deploy'
+          ? `deploy ${work.environment}`
+          : 'finish';
 
 async function perform(deps: EngineDeps, slots: Semaphore, run: RunId, head: RunCreated, work: Work, signal: AbortSignal): Promise<void> {
   const contextFor = async (name: LogName, until = signal): Promise<RunContext & AsyncDisposable> => {
@@ -217,6 +219,14 @@ async function perform(deps: EngineDeps, slots: Semaphore, run: RunId, head: Run
       if (unkept) throw unkept.reason;
       const ended = (await deps.journal.state(run)).stages.find((s) => s.name === stage.name);
       if (ended?.status === 'passed') await deps.performers.stagePassed(run, head, stage);
+      return;
+    }
+    case 'scan': {
+      await emit({ type: 'scan-started', scan: work.scan });
+      await part(await contextFor(['scan', work.scan]), signal, {
+        run: (context) => deps.performers.scan(context, work.scan, found(plan.scans)[work.scan]),
+        finish: (outcome, reason) => emit({ type: 'scan-finished', scan: work.scan, outcome, ...(reason === undefined ? {} : { reason }) }),
+      });
       return;
     }
     case 'image': {

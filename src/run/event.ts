@@ -3,6 +3,7 @@ import type { GitOid } from '../kernel/git-oid.ts';
 import type { ChangeId, PersonId, RepositoryName, RunId } from '../kernel/ids.ts';
 import type { Event } from '../plan/event.ts';
 import type { Plan } from '../plan/plan.ts';
+import type { ScanLevel, TreeScan } from '../plan/scan-levels.ts';
 
 /** How a piece of work ended. */
 export type Outcome = 'passed' | 'failed' | 'cancelled' | 'interrupted' | 'skipped';
@@ -25,6 +26,15 @@ export type RunCreated = {
   readonly replaces?: RunId;
   /** 1 for the first execution, one more for each that replaces an interrupted one. */
   readonly attempt?: number;
+};
+
+/** What a scan came to; the record has it all (`scan/records.ts`). */
+export type Scanned = {
+  /** Digest of the record. */
+  readonly record: Digest;
+  readonly passed: boolean;
+  readonly level: ScanLevel;
+  readonly found: { readonly failing: number; readonly new: number; readonly known: number; readonly waived: number };
 };
 
 export type BuiltLayer = {
@@ -52,6 +62,9 @@ export type RunEvent =
       readonly reason?: string;
     }
   | { readonly type: 'job-finished'; readonly stage: string; readonly job: string; readonly outcome: Outcome; readonly reason?: string }
+  | { readonly type: 'scan-started'; readonly scan: TreeScan }
+  | ({ readonly type: 'scan-reported'; readonly scan: TreeScan } & Scanned)
+  | { readonly type: 'scan-finished'; readonly scan: TreeScan; readonly outcome: Outcome; readonly reason?: string }
   | { readonly type: 'image-started'; readonly image: string }
   | {
       readonly type: 'image-built';
@@ -68,6 +81,8 @@ export type RunEvent =
       readonly compressor: string;
       readonly sandboxed: boolean;
     }
+  /** Before it is pushed. `sbom`: digest of the CycloneDX document. */
+  | ({ readonly type: 'image-scanned'; readonly image: string; readonly digest: Digest; readonly sbom: Digest } & Scanned)
   | { readonly type: 'image-pushed'; readonly image: string; readonly repository: string; readonly digest: Digest; readonly tag: string }
   | {
       readonly type: 'image-published';

@@ -4,8 +4,8 @@ import path from 'node:path';
 import { WaybillError, messageOf } from '../kernel/error.ts';
 import type { RunId } from '../kernel/ids.ts';
 
-/** Which log of a run: `['stage', 'lint', 'lint']`, `['image', 'shop']`, `['deploy', 'staging']`. */
-export type LogName = readonly [kind: 'stage' | 'image' | 'deploy', ...rest: string[]];
+/** Which log of a run: `['stage', 'lint', 'lint']`, `['scan', 'secrets']`, `['image', 'shop']`, `['deploy', 'staging']`. */
+export type LogName = readonly [kind: 'stage' | 'scan' | 'image' | 'deploy', ...rest: string[]];
 export type LogStream = 'stdout' | 'stderr' | 'waybill';
 export type LogLine = { readonly at: string; readonly stream: LogStream; readonly text: string };
 

@@ -1,6 +1,7 @@
 import { WaybillError } from '../kernel/error.ts';
-import type { Outcome, RecordedEvent, RunCreated, RunEvent } from './event.ts';
-import type { DeployState, ImageState, JobState, RunState, StageState, StepState } from './state.ts';
+import { treeScans } from '../plan/scan-levels.ts';
+import type { Outcome, RecordedEvent, RunCreated, RunEvent, Scanned } from './event.ts';
+import type { DeployState, ImageState, JobState, RunState, ScanState, StageState, StepState } from './state.ts';
 import { isFinal, isGood, transitions, type Status } from './status.ts';
 
 /** Folds a journal into a state. Pure. @throws WaybillError INTERNAL where an event cannot follow what came before */
@@ -25,6 +26,7 @@ function begin(head: RunCreated, at: string): RunState {
         steps: job.steps.map((step) => ({ name: step.name, status: 'waiting' })),
       })),
     })),
+    scans: head.plan.scans === undefined ? [] : treeScans.map((name) => ({ name, status: 'waiting' })),
     images: head.plan.images.map((image) => ({ name: image.name, status: 'waiting' })),
     deploys: head.plan.deploys.map((deploy) => ({ environment: deploy.environment, status: 'waiting' })),
   };
@@ -55,10 +57,18 @@ export function apply(state: RunState, event: RunEvent, at: string): RunState {
       );
     case 'job-finished':
       return job(running(state), event, (j) => move(j, event.outcome, at, event.reason), at);
+    case 'scan-started':
+      return scan(running(state), event.scan, (s) => move(s, 'running', at));
+    case 'scan-reported':
+      return scan(state, event.scan, (s) => ({ ...s, scanned: scannedOf(event) }));
+    case 'scan-finished':
+      return scan(state, event.scan, (s) => move(s, event.outcome, at, event.reason));
     case 'image-started':
       return image(running(state), event.image, (i) => move(i, 'running', at));
     case 'image-built':
       return image(state, event.image, (i) => ({ ...i, digest: event.digest }));
+    case 'image-scanned':
+      return image(state, event.image, (i) => ({ ...i, scanned: { ...scannedOf(event), sbom: event.sbom } }));
     case 'image-pushed':
       return image(state, event.image, (i) => ({ ...i, repository: event.repository }));
     case 'image-published':
@@ -89,7 +99,7 @@ export function apply(state: RunState, event: RunEvent, at: string): RunState {
 
 /** What a run that has nothing left to do has come to. */
 export function verdictOf(state: RunState): Outcome {
-  const all = [...state.stages, ...state.images, ...state.deploys].map((part) => part.status);
+  const all = [...state.stages, ...state.scans, ...state.images, ...state.deploys].map((part) => part.status);
   if (all.every(isGood)) return 'passed';
   return all.includes('cancelled') ? 'cancelled' : all.includes('interrupted') ? 'interrupted' : 'failed';
 }
@@ -150,6 +160,14 @@ function step(of: JobState, index: number, f: (s: StepState) => StepState): JobS
   return { ...of, steps: only(of.steps, (_, i) => i === index, f, `step ${index}`) };
 }
 
+function scan(state: RunState, name: string, f: (s: ScanState) => ScanState): RunState {
+  return { ...state, scans: only(state.scans, (s) => s.name === name, f, `scan ${name}`) };
+}
+
+function scannedOf({ record, passed, level, found }: Scanned): Scanned {
+  return { record, passed, level, found };
+}
+
 function image(state: RunState, name: string, f: (i: ImageState) => ImageState): RunState {
   return { ...state, images: only(state.images, (i) => i.name === name, f, `image ${name}`) };
 }
@@ -175,6 +193,7 @@ function closeOpen(state: RunState, to: Outcome, at: string): RunState {
       ...close(s),
       jobs: isFinal(s.status) ? s.jobs : s.jobs.map((j) => ({ ...close(j), steps: j.steps.map(close) })),
     })),
+    scans: state.scans.map(close),
     images: state.images.map(close),
     deploys: state.deploys.map(close),
   };

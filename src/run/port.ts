@@ -1,5 +1,6 @@
 import type { RunId } from '../kernel/ids.ts';
 import type { PlannedDeploy, PlannedImage, PlannedStage } from '../plan/plan.ts';
+import type { ScanLevel, TreeScan } from '../plan/scan-levels.ts';
 import type { RunCreated, RunEvent } from './event.ts';
 import type { LogStream } from './logs.ts';
 import type { RunState } from './state.ts';
@@ -24,6 +25,8 @@ export type Performers = {
   reuse(head: RunCreated, stage: PlannedStage): Promise<RunId | undefined>;
   /** Called when a stage has passed here, before anything that needs it starts. */
   stagePassed(run: RunId, head: RunCreated, stage: PlannedStage): Promise<void>;
+  /** Throws when the scan finds what the level forbids, or could not look. */
+  scan(context: RunContext, scan: TreeScan, level: ScanLevel): Promise<void>;
   image(context: RunContext, image: PlannedImage): Promise<void>;
   deploy(context: RunContext, deploy: PlannedDeploy): Promise<{ readonly endpoints: readonly string[] }>;
   finished(run: RunId, head: RunCreated, outcome: Outcome): Promise<void>;

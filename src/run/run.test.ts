@@ -80,6 +80,10 @@ async function setUp(options: { file?: string } = {}) {
     performers: {
       reuse: async (_, s) => (s.reusable ? (77 as RunId) : undefined),
       stagePassed: async (_run, _head, s) => void order.push(`paper ${s.name}`),
+      scan: async (_, scan, level) => {
+        order.push(`scan ${scan}`);
+        if (scan === 'secrets' && level === 'any') throw new Error('a token in a.js:1');
+      },
       image: async (context, image) => {
         order.push(`image ${image.name}`);
         context.log('waybill', 'building');
@@ -146,6 +150,34 @@ test('behind a failed stage nothing runs', async () => {
   assert.deepEqual(at.order, ['fail', 'run failed']);
   assert.equal(state.stages[0]?.reason, 'step 1 (fail): exit code 3');
   assert.deepEqual([state.stages[1]?.status, state.images[0]?.status, state.deploys[0]?.status], ['skipped', 'skipped', 'skipped']);
+});
+
+test('scans begin beside the stages, and an image waits for both', async () => {
+  await using at = await setUp();
+  const scans = { secrets: 'new', dependencies: 'new', image: 'new' } as const;
+  const run = await at.engine.submit(head({ scans, stages: [stage('lint', [], 'a')], images: [image('shop')] }));
+  const state = await at.engine.wait(run);
+  assert.equal(state.status, 'passed');
+  assert.deepEqual(at.order.slice(0, 3).toSorted(), ['a', 'scan dependencies', 'scan secrets']);
+  assert.deepEqual(at.order.slice(-2), ['image shop', 'run passed']);
+  assert.deepEqual(
+    state.scans.map((scan) => scan.status),
+    ['passed', 'passed'],
+  );
+});
+
+test('behind a scan that failed no further stage and no image begins', async () => {
+  await using at = await setUp();
+  const scans = { secrets: 'any', dependencies: 'new', image: 'new' } as const;
+  const run = await at.engine.submit(
+    head({ scans, stages: [stage('lint', [], 'a'), stage('core', ['lint'], 'b')], images: [image('shop')] }),
+  );
+  const state = await at.engine.wait(run);
+  assert.equal(state.status, 'failed');
+  assert.match(state.scans[0]?.reason ?? '', /a token in a\.js/);
+  assert.equal(state.stages[1]?.status, 'skipped');
+  assert.match(state.stages[1]?.reason ?? '', /the scan of secrets has failed/);
+  assert.ok(!at.order.includes('image shop'));
 });
 
 test('an image that fails stops the deploy and says why', async () => {

@@ -1,6 +1,7 @@
 import type { Digest } from '../kernel/digest.ts';
 import type { RunId } from '../kernel/ids.ts';
-import type { RunCreated } from './event.ts';
+import type { TreeScan } from '../plan/scan-levels.ts';
+import type { RunCreated, Scanned } from './event.ts';
 import type { Status } from './status.ts';
 
 /** What a journal says now. Derived, never stored. */
@@ -11,6 +12,8 @@ export type RunState = {
   readonly status: Status;
   readonly reason?: string;
   readonly stages: readonly StageState[];
+  /** Of the source; empty where none is planned. */
+  readonly scans: readonly ScanState[];
   readonly images: readonly ImageState[];
   readonly deploys: readonly DeployState[];
   readonly notes: readonly string[];
@@ -31,8 +34,10 @@ export type JobState = {
   readonly steps: readonly StepState[];
 } & Times;
 export type StepState = { readonly name: string; readonly status: Status; readonly exitCode?: number | null } & Times;
+export type ScanState = { readonly name: TreeScan; readonly status: Status; readonly scanned?: Scanned } & Times;
 export type ImageState = {
   readonly name: string;
+  readonly scanned?: Scanned & { readonly sbom: Digest };
   readonly status: Status;
   readonly digest?: Digest;
   readonly repository?: string;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { digestOf } from '../kernel/digest.ts';
+import type { ScanLevel } from '../plan/scan-levels.ts';
 import type { Coverage } from './coverage.ts';
-import type { FailLevel } from './fail-level.ts';
 import type { Finding } from './finding.ts';
 import { judgeScan, keysOf, type GateInput } from './gate.ts';
 import type { ScanReport } from './report.ts';
@@ -50,7 +50,7 @@ const judge = (of: ScanReport, rest: Partial<GateInput> = {}) =>
 
 suite('what makes a scan fail', () => {
   const old = vulnerability('CVE-1', 'high');
-  const table: readonly [level: FailLevel, severity: Severity, isNew: boolean, passes: boolean][] = [
+  const table: readonly [level: ScanLevel, severity: Severity, isNew: boolean, passes: boolean][] = [
     ['any', 'low', false, false],
     ['medium', 'low', true, true],
     ['high', 'high', false, false],

@@ -1,13 +1,14 @@
 import { isGap, type Coverage } from './coverage.ts';
-import { fails, type FailLevel } from './fail-level.ts';
+import { fails } from './fails.ts';
 import type { GapFinding, JudgedFinding, SecretFinding } from './finding.ts';
+import type { ScanLevel } from '../plan/scan-levels.ts';
 import type { ScanReport } from './report.ts';
 import { findWaiver, type NamedWaiver, unusedWaivers } from './apply-waivers.ts';
 import { holds, type Waivers } from './waivers.ts';
 
 export type GateInput = {
   readonly report: ScanReport;
-  readonly fail: FailLevel;
+  readonly fail: ScanLevel;
   readonly waivers: Waivers;
   /** Keys of what was there before: on the target branch, in the last image. Undefined: there is no before, and everything is new. */
   readonly before?: ReadonlySet<string>;

@@ -20,7 +20,7 @@ import { reviewStatement, reviewType } from '../statements/review.ts';
 import { imageSummaryPredicate, summaryStatement } from '../statements/summary.ts';
 import { testsStatement } from '../statements/tests.ts';
 import { vsaType } from '../statements/vsa.ts';
-import { build, clock, image, names, newSigner, now, policy, review, stage } from '../testing/shop.ts';
+import { build, clock, image, names, newSigner, now, policy, review, sbom, scan, stage } from '../testing/shop.ts';
 import { verifyBundle } from '../verify.ts';
 import { makeAttestor, type AttestorOptions } from './attest.ts';
 import type { FactsSource } from './facts-source.ts';
@@ -115,6 +115,10 @@ async function attestor(overrides: Overrides = {}, options: Partial<AttestorOpti
       if (run === build.run && name === build.image.name) return build;
       throw new WaybillError('NOT_FOUND', 'no such image');
     },
+    scan: async (_, kind) => scan(kind),
+    imageScan: async () => scan('image'),
+    sbom: async () => sbom,
+    requiredScans: async () => [],
     import: async (number) => ({ ...imported, number }),
     requiredStages: async () => ['lint', 'unit'],
     papers: async (digest) => (digest === build.base?.digest ? [baseSummary()] : (overrides.papersList ?? [])).map((paper) => paper.bundle),
@@ -176,8 +180,90 @@ test('the whole way: the attestor’s own papers satisfy its verdict, and the su
   assert.ok(signature.payload.includes(image));
 });
 
-const without = (papers: Paper[], at: number) => papers.toSpliced(at, 1);
 const honest = signAll(key);
+const allScans = async () => ['secrets', 'dependencies', 'image'] as const;
+
+/** The papers of all scans, made by the attestor itself. */
+async function scanPapers(overrides: Overrides = {}): Promise<Paper[]> {
+  await using a = await attestor(overrides);
+  const of = { run: 12, image: 'shop' };
+  return [
+    ...(await a.attest({ kind: 'scan', scan: 'secrets', ...of })).papers,
+    ...(await a.attest({ kind: 'scan', scan: 'dependencies', ...of })).papers,
+    ...(await a.attest({ kind: 'sbom', ...of })).papers,
+    ...(await a.attest({ kind: 'image-scan', ...of })).papers,
+  ];
+}
+
+test('with the papers of all scans, the summary says what is open in the image and how old the advisories were', async () => {
+  await using a = await attestor({ papersList: [...honest, ...(await scanPapers())], requiredScans: allScans });
+  const { papers } = await a.attest({ kind: 'summary', run: 12, image: 'shop' });
+  const { waybill } = imageSummaryPredicate.parse(verifyBundle(papers[0]?.bundle ?? '', ring, now).statement.predicate);
+  assert.deepEqual(waybill.imported ? undefined : waybill.scans, {
+    secrets: { at: '2026-11-22T10:06:01.000Z' },
+    sbom: true,
+    vulnerabilities: { at: '2026-11-22T10:06:01.000Z', worst: 'medium', databaseAt: '2026-11-21T00:00:00Z' },
+  });
+});
+
+for (const [at, missing] of [/scan of secrets/, /scan of dependencies/, /no list of components/, /scan of the image/].entries())
+  test(`without one of the papers of scans there is no summary: ${missing.source}`, async () => {
+    const scans = await scanPapers();
+    await using a = await attestor({ papersList: [...honest, ...scans.toSpliced(at, 1)], requiredScans: allScans });
+    await assert.rejects(
+      a.attest({ kind: 'summary', run: 12, image: 'shop' }),
+      (error) => isWaybillError(error, 'VERDICT_REFUSED') && missing.test(error.detail),
+    );
+  });
+
+test('papers of scans of another source count for nothing', async () => {
+  const scans = await scanPapers({
+    scan: async (_, kind) => scan(kind, { source: otherTree }),
+    imageScan: async () => scan('image', { source: otherTree }),
+    sbom: async () => ({ ...sbom, source: otherTree }),
+    build: async () => ({ ...build, source: otherTree }),
+  });
+  await using a = await attestor({ papersList: [...honest, ...scans], requiredScans: allScans });
+  await assert.rejects(a.attest({ kind: 'summary', run: 12, image: 'shop' }), { code: 'VERDICT_REFUSED' });
+});
+
+const refusedScans: readonly [string, Overrides, Parameters<Awaited<ReturnType<typeof attestor>>['attest']>[0]][] = [
+  ['of another run', { scan: async (_, kind) => scan(kind, { run: 13 }) }, { kind: 'scan', run: 12, scan: 'secrets' }],
+  ['of another kind', { scan: async () => scan('dependencies') }, { kind: 'scan', run: 12, scan: 'secrets' }],
+  [
+    'without rules',
+    { scan: async () => scan('secrets', { rules: { count: 0, digest: digestOf('') } }) },
+    { kind: 'scan', run: 12, scan: 'secrets' },
+  ],
+  [
+    'with a credential that nobody accepted',
+    { scan: async () => scan('secrets', { findings: [{ kind: 'secret', id: 'aws', severity: 'high', isNew: true }] }) },
+    { kind: 'scan', run: 12, scan: 'secrets' },
+  ],
+  [
+    'of another image',
+    { imageScan: async () => scan('image', { image: { repository: 'shop/shop', digest: digestOf('x') } }) },
+    { kind: 'image-scan', run: 12, image: 'shop' },
+  ],
+  ['of no image', { imageScan: async () => scan('dependencies') }, { kind: 'image-scan', run: 12, image: 'shop' }],
+  [
+    'for another image’s components',
+    { sbom: async () => ({ ...sbom, image: { repository: 'other', digest: image } }) },
+    { kind: 'sbom', run: 12, image: 'shop' },
+  ],
+];
+for (const [name, overrides, request] of refusedScans)
+  test(`a scan ${name} is not signed`, async () => {
+    await using a = await attestor(overrides);
+    await assert.rejects(a.attest(request), { code: 'VERDICT_REFUSED' });
+  });
+
+test('a list of components that is no CycloneDX is not signed', async () => {
+  await using a = await attestor({ sbom: async () => ({ ...sbom, document: { spdxVersion: '2.3' } }) });
+  await assert.rejects(a.attest({ kind: 'sbom', run: 12, image: 'shop' }));
+});
+
+const without = (papers: Paper[], at: number) => papers.toSpliced(at, 1);
 const forged = signAll(stranger);
 const impostor = signAll({ ...stranger, keyId: key.keyId });
 const otherImage = { ...build.image, digest: digestOf('another image') };

@@ -3,7 +3,7 @@ import { WaybillError, messageOf } from '../../kernel/error.ts';
 import { silentLogger, type Logger } from '../../kernel/logger.ts';
 import { signStatement, type Paper } from '../bundle.ts';
 import { signSimple } from '../cosign-forms.ts';
-import { basesOf, type SourceFacts } from '../facts.ts';
+import { basesOf, type ScanFacts, type SourceFacts } from '../facts.ts';
 import { keyRingFile, usableKey, type KeyRing, type SigningKey } from '../keys.ts';
 import { signSnapshot } from '../snapshot-envelope.ts';
 import type { Statement } from '../statement.ts';
@@ -11,7 +11,10 @@ import { importStatement } from '../statements/import.ts';
 import { provenanceStatement } from '../statements/provenance.ts';
 import { reviewStatement, sourceSummaryStatement, type SourceLevel } from '../statements/review.ts';
 import { summaryStatement, type BuildLevel } from '../statements/summary.ts';
+import { sbomStatement } from '../statements/sbom.ts';
+import { secretScanStatement } from '../statements/secret-scan.ts';
 import { testsStatement } from '../statements/tests.ts';
+import { vulnerabilitiesStatement } from '../statements/vulnerabilities.ts';
 import type { Vsa } from '../statements/vsa.ts';
 import type { ImageSubject, Names } from '../subjects.ts';
 import type { FactsSource } from './facts-source.ts';
@@ -88,6 +91,27 @@ export function makeAttestor(options: AttestorOptions): Attestor {
         throw new WaybillError('VERDICT_REFUSED', `the stage ${stage} of run ${run} did not pass`);
       return { papers: [sign(testsStatement(tests, names, ...(await imageOf(run, name, tests.source))))] };
     },
+    async scan({ run, scan, image: name }) {
+      const found = await facts.scan(run, scan);
+      requireScan(found, run, scan);
+      const image = await imageOf(run, name, found.source);
+      return {
+        papers: [sign(scan === 'secrets' ? secretScanStatement(found, names, ...image) : vulnerabilitiesStatement(found, names, ...image))],
+      };
+    },
+    async 'image-scan'({ run, image: name }) {
+      const found = await facts.imageScan(run, name);
+      requireScan(found, run, 'image');
+      const [image] = await imageOf(run, name, found.source);
+      requireSame(found.image, image, `the scan of the image ${name} of run ${run}`);
+      return { papers: [sign(vulnerabilitiesStatement(found, names, image))] };
+    },
+    async sbom({ run, image: name }) {
+      const found = await facts.sbom(run, name);
+      const [image] = await imageOf(run, name, found.source);
+      requireSame(found.image, image, `the list of components of the image ${name} of run ${run}`);
+      return { papers: [sign(sbomStatement(found))] };
+    },
     async provenance({ run, image }) {
       const build = await facts.build(run, image);
       if (build.run !== run || build.image.name !== image)
@@ -100,6 +124,7 @@ export function makeAttestor(options: AttestorOptions): Attestor {
       const judgement = judgePapers({
         build,
         requiredStages: await facts.requiredStages(run),
+        requiredScans: await facts.requiredScans(run),
         papers: await facts.papers(build.image.digest),
         builderId: names.builderId,
         ring,
@@ -122,6 +147,7 @@ export function makeAttestor(options: AttestorOptions): Attestor {
             review: { change: review.change, method: review.method, approvals: review.approvals.map((approval) => approval.reviewer) },
             tests: judgement.stages.map((stage) => ({ stage, passed: true })),
             provenance: true,
+            ...(judgement.scans ? { scans: judgement.scans } : {}),
             run,
             validUntil: new Date(at.getTime() + summaryDays * 86_400_000).toISOString(),
           },
@@ -192,4 +218,17 @@ export function makeAttestor(options: AttestorOptions): Attestor {
       throw new WaybillError('INTERNAL', `the signer could not make the ${request.kind} paper: ${messageOf(error)}`, { cause: error });
     }
   };
+}
+
+function requireScan(found: ScanFacts, run: number, scan: ScanFacts['scan']): void {
+  if (found.run !== run || found.scan !== scan) throw new WaybillError('VERDICT_REFUSED', `run ${run} has no scan of ${scan}`);
+  if (scan === 'secrets' && (found.rules?.count ?? 0) === 0)
+    throw new WaybillError('VERDICT_REFUSED', `the scan of ${scan} of run ${run} had no rules`);
+  const open = found.findings.some((each) => each.kind === 'secret' && each.isNew && !each.waiver && found.level !== 'report');
+  if (open) throw new WaybillError('VERDICT_REFUSED', `the scan of ${scan} of run ${run} found a credential that nobody accepted`);
+}
+
+function requireSame(found: ImageSubject | undefined, image: ImageSubject | undefined, what: string): asserts image is ImageSubject {
+  if (found === undefined || image === undefined || found.digest !== image.digest || found.repository !== image.repository)
+    throw new WaybillError('VERDICT_REFUSED', `${what} is about another image`);
 }

@@ -1,5 +1,5 @@
 import type { Digest } from '../../kernel/digest.ts';
-import type { BuildFacts, ImportFacts, ReviewFacts, StageFacts } from '../facts.ts';
+import type { BuildFacts, ImportFacts, ReviewFacts, SbomFacts, ScanFacts, StageFacts } from '../facts.ts';
 
 /**
  * What the signer reads for itself, from the journal and the ledger. Each method throws NOT_FOUND when it did not happen: a run
@@ -14,6 +14,14 @@ export type FactsSource = {
   build(run: number, image: string): Promise<BuildFacts>;
   /** An import that was approved by enough others and whose content is in the registry. */
   import(number: number): Promise<ImportFacts>;
+  /** A scan of the source that passed in this run. */
+  scan(run: number, scan: 'secrets' | 'dependencies'): Promise<ScanFacts>;
+  /** The scan of an image that passed before it was pushed. */
+  imageScan(run: number, image: string): Promise<ScanFacts>;
+  /** The list of components that the scan of an image made. */
+  sbom(run: number, image: string): Promise<SbomFacts>;
+  /** The scans that must have passed before an image of this run may go anywhere. Empty for runs that were planned before there were scans. */
+  requiredScans(run: number): Promise<readonly ScanFacts['scan'][]>;
   /** The stages that must have passed before an image of this run may go anywhere; never empty. */
   requiredStages(run: number): Promise<readonly string[]>;
   /** Every recorded bundle about the image, as text; not verified by whoever keeps them. */

@@ -1,31 +1,45 @@
 import { digestOf, hexOf, type Digest } from '../../kernel/digest.ts';
 import { WaybillError, isWaybillError, messageOf } from '../../kernel/error.ts';
-import { basesOf, type BuildFacts, type ImportFacts, type NamedBase, type ReviewFacts, type SourceFacts } from '../facts.ts';
+import {
+  basesOf,
+  type BuildFacts,
+  type ImportFacts,
+  type NamedBase,
+  type ReviewFacts,
+  type ScanFacts,
+  type SourceFacts,
+} from '../facts.ts';
 import type { KeyRing } from '../keys.ts';
-import { subjectMatches, type ResourceDescriptor, type Statement } from '../statement.ts';
+import type { ScanSummary } from '../snapshot.ts';
+import { subjectMatches, type Statement } from '../statement.ts';
 import { dockerfileBuildType, layersBuildType, provenancePredicate, provenanceType } from '../statements/provenance.ts';
 import { reviewPredicate, reviewType, type ReviewPredicate } from '../statements/review.ts';
 import { imageSummaryPredicate } from '../statements/summary.ts';
 import { testResultPredicate, testResultType } from '../statements/tests.ts';
 import { vsaType } from '../statements/vsa.ts';
 import { verifyBundle } from '../verify.ts';
+import { scanPapers } from './judge-scans.ts';
+import { requireSource } from './require-source.ts';
 
 export type Judgement = {
   readonly review: ReviewPredicate;
   /** Required stages, each with a paper that it passed. */
   readonly stages: readonly string[];
+  /** What the papers of scans say; absent when none is asked for and none is there. */
+  readonly scans?: ScanSummary;
   /** The papers that the judgement rests on. */
   readonly inputs: readonly { readonly predicateType: string; readonly digest: Digest }[];
 };
 
 /**
- * The verdict about an image: a review, a provenance and one passed tests paper per required stage, each with a right signature, all
+ * The verdict about an image: a review, a provenance, one passed tests paper per required stage and the papers of the scans, each with a right signature, all
  * about this digest and about this commit and tree. Papers that do not verify count for nothing, whoever recorded them.
  * @throws WaybillError VERDICT_REFUSED with everything that is missing
  */
 export function judgePapers(input: {
   readonly build: BuildFacts;
   readonly requiredStages: readonly string[];
+  readonly requiredScans: readonly ScanFacts['scan'][];
   readonly papers: readonly string[];
   readonly builderId: string;
   readonly ring: KeyRing;
@@ -37,6 +51,7 @@ export function judgePapers(input: {
   const put: string[] = [];
   let review: ReviewPredicate | undefined;
   let provenance = false;
+  const scans = scanPapers(build);
   for (const bundle of papers) {
     let statement: Statement;
     try {
@@ -50,7 +65,7 @@ export function judgePapers(input: {
         const stage = judgeTests(statement, build.source);
         if (!requiredStages.includes(stage)) continue;
         passed.add(stage);
-      } else continue;
+      } else if (!scans.take(statement)) continue;
     } catch (error) {
       put.push(`a paper (${digestOf(bundle).slice(0, 19)}…) does not count: ${messageOf(error)}`);
       continue;
@@ -60,6 +75,7 @@ export function judgePapers(input: {
   const missing = [
     ...(review ? [] : ['there is no review']),
     ...(provenance ? [] : ['there is no provenance']),
+    ...scans.missing(input.requiredScans),
     ...(requiredStages.length === 0 ? ['no stage is required, and nothing can be vouched for without tests'] : []),
     ...requiredStages
       .filter((stage) => !passed.has(stage))
@@ -70,7 +86,8 @@ export function judgePapers(input: {
       'VERDICT_REFUSED',
       `${build.image.digest} (commit ${build.source.commit}): ${[...missing, ...put].join('; ').slice(0, 4_000)}`,
     );
-  return { review, stages: [...new Set(requiredStages)], inputs };
+  const summary = scans.summary();
+  return { review, stages: [...new Set(requiredStages)], ...(summary ? { scans: summary } : {}), inputs };
 }
 
 function judgeReview(statement: Statement, source: SourceFacts): ReviewPredicate {
@@ -147,13 +164,4 @@ function judgeTests(statement: Statement, source: SourceFacts): string {
   if (tests.result !== 'PASSED' || (tests.failedTests?.length ?? 0) > 0 || (tests.passedTests?.length ?? 0) === 0)
     throw new WaybillError('PAPER_MALFORMED', `the stage ${JSON.stringify(tests.waybill.stage)} did not pass`);
   return tests.waybill.stage;
-}
-
-/** Commit and tree must stand in one descriptor: two halves from different places prove nothing. */
-function requireSource(
-  descriptors: readonly (Omit<ResourceDescriptor, 'digest'> & { readonly digest?: Readonly<Record<string, string>> })[],
-  source: SourceFacts,
-): void {
-  if (!descriptors.some(({ digest }) => digest?.gitCommit === source.commit && digest.gitTree === source.tree))
-    throw new WaybillError('PAPER_MALFORMED', 'it is about another commit or tree');
 }

@@ -13,6 +13,9 @@ const name = z.string().min(1).max(200);
 export const requestSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('review'), run, image: name.exactOptional() }),
   z.strictObject({ kind: z.literal('tests'), run, stage: name, image: name.exactOptional() }),
+  z.strictObject({ kind: z.literal('scan'), run, scan: z.enum(['secrets', 'dependencies']), image: name.exactOptional() }),
+  z.strictObject({ kind: z.literal('image-scan'), run, image: name }),
+  z.strictObject({ kind: z.literal('sbom'), run, image: name }),
   z.strictObject({ kind: z.literal('provenance'), run, image: name }),
   z.strictObject({ kind: z.literal('summary'), run, image: name }),
   z.strictObject({ kind: z.literal('import'), number: z.int().min(1) }),
@@ -34,6 +37,9 @@ const papers = z.object({ papers: z.array(paper).min(1).readonly() });
 export const answerSchemas = {
   review: papers,
   tests: papers,
+  scan: papers,
+  'image-scan': papers,
+  sbom: papers,
   provenance: papers,
   /** The VSA, and the image's signature in cosign's simple form. */
   summary: papers.extend({ signature: z.object({ payload: z.string(), signature: z.string() }) }),

@@ -1,6 +1,6 @@
 import { digestOf, type Digest } from '../../kernel/digest.ts';
 import type { GitOid } from '../../kernel/git-oid.ts';
-import type { BuildFacts, ReviewFacts, SourceFacts, StageFacts } from '../facts.ts';
+import type { BuildFacts, ReviewFacts, SbomFacts, ScanFacts, SourceFacts, StageFacts } from '../facts.ts';
 import { generatePapersKey, loadPapersKey, ringKey, type KeyRing, type SigningKey } from '../keys.ts';
 import type { Names } from '../subjects.ts';
 
@@ -61,6 +61,56 @@ export const build: BuildFacts = {
   builder: '0.1.0',
   startedAt: '2026-11-22T10:08:00.000Z',
   finishedAt: '2026-11-22T10:08:02.000Z',
+};
+
+/** A scan of the run's source or image that passed; an accepted vulnerability, and one that was known before. */
+export function scan(kind: ScanFacts['scan'], more: Partial<ScanFacts> = {}): ScanFacts {
+  return {
+    source,
+    run: 12,
+    scan: kind,
+    ...(kind === 'image' ? { image: { repository: 'shop/shop', digest: image } } : {}),
+    record: digestOf(`the record of ${kind}`),
+    scanner: 'waybill 0.1.0',
+    startedAt: '2026-11-22T10:06:00.000Z',
+    finishedAt: '2026-11-22T10:06:01.000Z',
+    level: 'new',
+    comparedWith: `gitCommit:${review.onto}`,
+    covered: { files: 12, bytes: 4_000, components: kind === 'secrets' ? 0 : 30, skipped: 0 },
+    ...(kind === 'secrets' ? { rules: { count: 200, digest: digestOf('rules') } } : {}),
+    databases:
+      kind === 'secrets' ? [] : [{ ecosystem: 'npm', advisories: 467, digest: digestOf('advisories'), updatedAt: '2026-11-21T00:00:00Z' }],
+    findings:
+      kind === 'dependencies'
+        ? [
+            {
+              kind: 'vulnerability',
+              id: 'CVE-2026-1',
+              severity: 'medium',
+              isNew: false,
+              component: 'pkg:npm/a@1.0.0',
+              vector: 'CVSS:3.1/AV:N',
+              fixed: ['1.0.1'],
+            },
+            {
+              kind: 'vulnerability',
+              id: 'CVE-2026-2',
+              severity: 'critical',
+              isNew: true,
+              component: 'pkg:npm/b@1.0.0',
+              waiver: { owner: 'rosa', reason: 'not reachable', expires: '2026-12-24' },
+            },
+          ]
+        : [],
+    ...more,
+  };
+}
+
+export const sbom: SbomFacts = {
+  source,
+  run: 12,
+  image: { repository: 'shop/shop', digest: image },
+  document: { bomFormat: 'CycloneDX', specVersion: '1.6', version: 1, components: [{ type: 'library', name: 'a', version: '1.0.0' }] },
 };
 
 export function newSigner(): { key: SigningKey; ring: KeyRing } {

@@ -72,6 +72,7 @@ const run: RunView = {
       ],
     },
   ],
+  scans: [],
   images: [{ name: 'shop', status: 'running', startedAt: at }],
   deploys: [{ environment: 'demo', status: 'waiting' }],
   papers: [{ predicateType: 'https://waybill.dev/review/v1', subject: digest, ledgerIndex: 9, at }],

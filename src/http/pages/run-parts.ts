@@ -2,9 +2,9 @@ import type { RunView } from '../../api/views.ts';
 
 export type Job = RunView['stages'][number]['jobs'][number];
 
-/** One box of the way: a stage, an image or a deploy. */
+/** One box of the way: a scan, a stage, an image or a deploy. */
 export type Part = {
-  readonly kind: 'stage' | 'image' | 'deploy';
+  readonly kind: 'stage' | 'scan' | 'image' | 'deploy';
   readonly name: string;
   readonly status: RunView['status'];
   readonly startedAt?: string | undefined;
@@ -14,11 +14,13 @@ export type Part = {
   readonly digest?: string | undefined;
   readonly endpoints: readonly string[];
   readonly jobs: readonly Job[];
+  readonly scanned?: RunView['scans'][number]['scanned'];
 };
 
-/** The way in its order: stages, images, deploys. */
+/** The way in its order: scans, which begin at once, stages, images, deploys. */
 export function parts(view: RunView): Part[] {
   return [
+    ...view.scans.map((scan) => ({ ...scan, kind: 'scan' as const, endpoints: [], jobs: [] })),
     ...view.stages.map((stage) => ({ ...stage, kind: 'stage' as const, endpoints: [] })),
     ...view.images.map((image) => ({ ...image, kind: 'image' as const, endpoints: [], jobs: [] })),
     ...view.deploys.map((deploy) => ({

@@ -1,0 +1,68 @@
+import { WaybillError } from '../../kernel/error.ts';
+import type { BuildFacts, ScanFacts } from '../facts.ts';
+import type { ScanSummary } from '../snapshot.ts';
+import type { Statement } from '../statement.ts';
+import { sbomPredicate, sbomType } from '../statements/sbom.ts';
+import { secretScanPredicate, secretScanType } from '../statements/secret-scan.ts';
+import { vulnerabilitiesPredicate, vulnerabilitiesType, type Vulnerabilities } from '../statements/vulnerabilities.ts';
+import { requireSource } from './require-source.ts';
+
+type Severity = NonNullable<NonNullable<ScanSummary['vulnerabilities']>['worst']>;
+const order: readonly Severity[] = ['low', 'medium', 'high', 'critical', 'unknown'];
+
+/** Gathers what the papers of scans about one image say. Of several of a kind the newest counts. */
+export function scanPapers(build: BuildFacts): {
+  /** False when it is no paper of a scan. @throws when it is one and does not count */
+  take(statement: Statement): boolean;
+  missing(required: readonly ScanFacts['scan'][]): readonly string[];
+  summary(): ScanSummary | undefined;
+} {
+  let secrets: string | undefined;
+  let sbom = false;
+  const looks = new Map<'dependencies' | 'image', Vulnerabilities>();
+  return {
+    take(statement) {
+      if (statement.predicateType === secretScanType) {
+        requireSource(statement.subject, build.source);
+        const { metadata } = secretScanPredicate.parse(statement.predicate);
+        if (secrets === undefined || metadata.scanFinishedOn > secrets) secrets = metadata.scanFinishedOn;
+        return true;
+      }
+      if (statement.predicateType === sbomType) {
+        sbomPredicate.parse(statement.predicate);
+        sbom = true;
+        return true;
+      }
+      if (statement.predicateType !== vulnerabilitiesType) return false;
+      requireSource(statement.subject, build.source);
+      const found = vulnerabilitiesPredicate.parse(statement.predicate);
+      const { scan } = found.waybill;
+      if (scan === 'secrets') throw new WaybillError('PAPER_MALFORMED', 'a paper about vulnerabilities names the scan of secrets');
+      const known = looks.get(scan);
+      if (!known || found.metadata.scanFinishedOn > known.metadata.scanFinishedOn) looks.set(scan, found);
+      return true;
+    },
+    missing(required) {
+      return required.flatMap((scan) => {
+        if (scan === 'secrets') return secrets === undefined ? ['there is no paper of the scan of secrets'] : [];
+        const found = looks.has(scan) ? [] : [`there is no paper of the scan of ${scan === 'image' ? 'the image' : scan}`];
+        return scan === 'image' && !sbom ? [...found, 'there is no list of components'] : found;
+      });
+    },
+    summary() {
+      if (secrets === undefined && !sbom && looks.size === 0) return undefined;
+      const of = [...looks.values()];
+      const at = of.map((each) => each.metadata.scanFinishedOn).toSorted()[0];
+      const worst = order.findLast((candidate) => of.some((each) => each.waybill.worst === candidate));
+      const databaseAt = of.flatMap((each) => each.waybill.databases.map((database) => database.updatedAt)).toSorted()[0];
+      return {
+        ...(secrets === undefined ? {} : { secrets: { at: secrets } }),
+        ...(sbom ? { sbom } : {}),
+        // Half of a look is none.
+        ...(at !== undefined && looks.size === 2
+          ? { vulnerabilities: { at, ...(worst === undefined ? {} : { worst }), ...(databaseAt === undefined ? {} : { databaseAt }) } }
+          : {}),
+      };
+    },
+  };
+}

@@ -1,0 +1,84 @@
+import type { Digest } from '../kernel/digest.ts';
+import { judgeScan, keysOf } from '../scan/gate.ts';
+import { countsOf, parseRecord, recordOf, recordText } from '../scan/record.ts';
+import type { RunContext } from '../run/port.ts';
+import { findRuns } from '../run/queries.ts';
+import { failed, readWaivers, saltFor, tell } from './scan-source.ts';
+import type { World } from './world.ts';
+
+/**
+ * Looks into an image that was built and not yet pushed, and keeps the record and the list of its components before the verdict counts.
+ * @throws WaybillError SCAN_FAILED: then it is pushed nowhere
+ */
+export async function scanImage(
+  world: World,
+  context: RunContext,
+  image: { readonly name: string; readonly digest: Digest; readonly layout: string },
+): Promise<void> {
+  const { head, signal } = context;
+  const level = head.plan.scans?.image;
+  if (level === undefined) return;
+  const { documents, scanners, databaseDays } = world.scanning;
+  const waivers = await readWaivers(world, head.repository, head.commit);
+  const { report, sbom } = await scanners.image(
+    {
+      layout: image.layout,
+      digest: image.digest,
+      repository: head.repository,
+      commit: head.commit,
+      name: image.name,
+      salt: waivers.salt ?? saltFor(world, head.repository),
+    },
+    { signal, log: (text) => context.log('waybill', text) },
+  );
+  const last =
+    report.findings.length === 0 && report.coverage.skippedCount === 0 ? undefined : await lastScanned(world, context, image.name);
+  const judgedAt = world.clock.now();
+  const verdict = judgeScan({ report, fail: level, waivers, ...(last ? { before: last.keys } : {}), now: judgedAt, databaseDays });
+  const record = recordOf(report, verdict, {
+    level,
+    judgedAt: judgedAt.toISOString(),
+    databaseDays,
+    ...(last ? { comparedWith: last.digest } : {}),
+  });
+  const found = {
+    record: await documents.put('record', recordText(record)),
+    sbom: await documents.put('sbom', sbom),
+  };
+  await context.emit({
+    type: 'image-scanned',
+    image: image.name,
+    digest: image.digest,
+    ...found,
+    passed: record.passed,
+    level,
+    found: countsOf(record),
+  });
+  tell(context, record);
+  if (!record.passed) throw failed(record);
+}
+
+/**
+ * The image of that name before this one: what was found in it then, and what is known today about what it consists of, so that an advisory that was
+ * published in between does not look like something that this commit brought.
+ */
+async function lastScanned(
+  world: World,
+  { run, head, signal, log }: RunContext,
+  name: string,
+): Promise<{ readonly digest: Digest; readonly keys: ReadonlySet<string> } | undefined> {
+  const { documents, scanners } = world.scanning;
+  for (const { id } of await findRuns(world.store, { repository: head.repository, event: 'merge', limit: 100 })) {
+    if (id === run) continue;
+    const last = (await world.journal.state(id)).images.find((image) => image.name === name);
+    if (last?.status !== 'passed' || !last.digest || !last.scanned) continue;
+    const record = parseRecord(await documents.get('record', last.scanned.record));
+    const today = await scanners.rematch(
+      { sbom: await documents.get('sbom', last.scanned.sbom) },
+      { signal, log: (text) => log('waybill', text) },
+    );
+    const then = record.findings.map((finding) => finding.key);
+    return { digest: last.digest, keys: new Set([...then, ...keysOf(today)]) };
+  }
+  return undefined;
+}

@@ -1,0 +1,105 @@
+import { digestOf, hexOf } from '../kernel/digest.ts';
+import { WaybillError } from '../kernel/error.ts';
+import type { GitOid } from '../kernel/git-oid.ts';
+import type { ScanLevel, TreeScan } from '../plan/scan-levels.ts';
+import type { RunContext } from '../run/port.ts';
+import { judgeScan, keysOf } from '../scan/gate.ts';
+import { countsOf, recordOf, recordText, type ScanRecord } from '../scan/record.ts';
+import type { ScanReport } from '../scan/report.ts';
+import { noWaivers, parseWaivers, waiversPath, type Waivers } from '../scan/waivers.ts';
+import type { World } from './world.ts';
+
+const largestWaivers = 1024 * 1024;
+
+/**
+ * Scans the commit of a run, judges what was found against what was there before, and keeps the record before the verdict counts.
+ * @throws WaybillError SCAN_FAILED with what is to be done
+ */
+export async function scanSource(world: World, context: RunContext, scan: TreeScan, level: ScanLevel): Promise<void> {
+  const { head } = context;
+  const base = await comparedWith(world, context);
+  const waivers = await readWaivers(world, head.repository, head.commit);
+  const report = await look(world, context, scan, head.commit, { base, waivers });
+  const before = base === undefined || report.findings.length === 0 ? undefined : await look(world, context, scan, base, { waivers });
+  const judgedAt = world.clock.now();
+  const verdict = judgeScan({
+    report,
+    fail: level,
+    waivers,
+    ...(before ? { before: keysOf(before) } : {}),
+    now: judgedAt,
+    databaseDays: world.scanning.databaseDays,
+  });
+  const record = recordOf(report, verdict, {
+    level,
+    judgedAt: judgedAt.toISOString(),
+    databaseDays: world.scanning.databaseDays,
+    ...(base === undefined ? {} : { comparedWith: `gitCommit:${base}` }),
+  });
+  const digest = await world.scanning.documents.put('record', recordText(record));
+  await context.emit({ type: 'scan-reported', scan, record: digest, passed: record.passed, level, found: countsOf(record) });
+  tell(context, record);
+  if (!record.passed) throw failed(record);
+}
+
+/** What was looked at and found, in the log of the scan. */
+export function tell(context: Pick<RunContext, 'log'>, record: ScanRecord): void {
+  const { coverage } = record.report;
+  context.log(
+    'waybill',
+    `looked at ${coverage.files} files, ${coverage.bytes} bytes, ${coverage.components} components; ${record.findingCount} findings, ${coverage.skippedCount} files skipped`,
+  );
+  for (const finding of record.findings.slice(0, 200)) {
+    const [place] = finding.places;
+    const where = place ? `${place.path}${place.line === undefined ? '' : `:${place.line}`}` : '';
+    const state = finding.waiver
+      ? `waived by ${finding.waiver.owner} until ${finding.waiver.expires}`
+      : finding.isNew
+        ? 'new'
+        : 'known before';
+    context.log(finding.fails ? 'stderr' : 'stdout', `${finding.severity}  ${where}  ${finding.title}  (${state})`);
+    if (finding.fails) context.log('stderr', `    ${finding.fix}`);
+  }
+  for (const note of record.notes) context.log('waybill', note);
+}
+
+export function failed(record: ScanRecord): WaybillError {
+  return new WaybillError('SCAN_FAILED', `${record.report.kind}: ${record.reasons.join('; ').slice(0, 2_000)}`);
+}
+
+/** The commit before: where a change branched off, what a merge was made onto. None for the first push. */
+async function comparedWith(world: World, { head }: RunContext): Promise<GitOid | undefined> {
+  if (head.event === 'change' && head.change) {
+    const change = await world.source.getChange(head.change.id);
+    return change.versions.find((version) => version.version === head.change?.version)?.base;
+  }
+  const merged = head.reviewed ? await world.source.reviewedCommit(head.repository, head.commit) : undefined;
+  return merged?.onto;
+}
+
+async function look(
+  world: World,
+  context: RunContext,
+  scan: TreeScan,
+  commit: GitOid,
+  { base, waivers }: { readonly base?: GitOid | undefined; readonly waivers: Waivers },
+): Promise<ScanReport> {
+  const { head, signal } = context;
+  const options = { signal, log: (text: string) => context.log('waybill', text) };
+  const { repository } = head;
+  if (scan === 'dependencies') return world.scanning.scanners.dependencies({ repository, commit }, options);
+  // A change is judged by all that its commits bring, also what a later one of them takes away: it would stay in the history.
+  const since = head.event === 'change' && base !== undefined ? { since: base } : {};
+  return world.scanning.scanners.secrets({ repository, commit, ...since, salt: waivers.salt ?? saltFor(world, repository) }, options);
+}
+
+/** Where a repository has no salt of its own yet, fingerprints must still be comparable from scan to scan. */
+export function saltFor(world: Pick<World, 'url'>, repository: string): string {
+  return hexOf(digestOf(`${world.url}\n${repository}`));
+}
+
+/** The waivers of a commit: reviewed with it. */
+export async function readWaivers(world: Pick<World, 'source'>, repository: string, commit: GitOid): Promise<Waivers> {
+  const bytes = await world.source.readFile(repository, commit, waiversPath, { maxBytes: largestWaivers });
+  return bytes ? parseWaivers(bytes.toString('utf8')) : noWaivers;
+}

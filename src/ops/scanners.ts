@@ -1,0 +1,33 @@
+import type { GitOid } from '../kernel/git-oid.ts';
+import type { Digest } from '../kernel/digest.ts';
+import type { ScanReport } from '../scan/report.ts';
+
+export type ScanContext = { readonly signal: AbortSignal; readonly log: (text: string) => void };
+
+/** The scanners, with the rules and advisories that this server has. They read repositories and layouts, and nothing else. */
+export type Scanners = {
+  /**
+   * Credentials in the tree of a commit; with `since`, in everything that the commits after it brought, whether or not it is still there.
+   * `salt`: see `Waivers`.
+   */
+  secrets(
+    of: { readonly repository: string; readonly commit: GitOid; readonly since?: GitOid; readonly salt: string },
+    context: ScanContext,
+  ): Promise<ScanReport>;
+  /** Vulnerable libraries of a tree. */
+  dependencies(of: { readonly repository: string; readonly commit: GitOid }, context: ScanContext): Promise<ScanReport>;
+  /** What is in an image, from its OCI layout; and its list of components, as CycloneDX. `commit`: the tree that it was built from. */
+  image(
+    of: {
+      readonly layout: string;
+      readonly digest: Digest;
+      readonly repository: string;
+      readonly commit: GitOid;
+      readonly name: string;
+      readonly salt: string;
+    },
+    context: ScanContext,
+  ): Promise<{ readonly report: ScanReport; readonly sbom: string }>;
+  /** What today's advisories say about a list of components that an earlier scan made. */
+  rematch(of: { readonly sbom: string }, context: ScanContext): Promise<ScanReport>;
+};
