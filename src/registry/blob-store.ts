@@ -2,17 +2,22 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { algorithmOf, encodedOf, type ContentDigest } from '../oci/content-digest.ts';
+import { findUnfinished, sessionFile, writeSession, type UnfinishedUpload } from './upload-session.ts';
 
 /**
  * Bytes on disk: `blobs/<algorithm>/ab/<hex>` and `uploads/<uuid>`. A file has its digest's name only after its bytes were hashed and
- * synced, by a rename; so whatever a crash leaves behind is in `uploads/`, which is emptied when the store is opened.
+ * synced, by a rename; so whatever a crash leaves behind is in `uploads/`: what can go on stays there, the rest is removed when the store
+ * is opened. Durable are, in this order: the file, its name (its folder), and then the caller's row.
  */
 export type BlobStore = {
   /** Opens for reading; undefined when there is no such file. */
   read(digest: ContentDigest): Promise<FileHandle | undefined>;
   /** Bytes, or undefined when there is no such file. */
   size(digest: ContentDigest): Promise<number | undefined>;
-  create(): Promise<{ readonly id: string; readonly path: string; readonly handle: FileHandle }>;
+  /** A new file for an upload. With `repository`, the upload can go on after a restart. */
+  create(repository?: string): Promise<{ readonly id: string; readonly path: string; readonly handle: FileHandle }>;
+  /** The uploads that could go on when the store was opened. */
+  readonly unfinished: readonly UnfinishedUpload[];
   /** Gives a synced and closed upload its final name. Replaces a file of that name: both were hashed, readers keep the old one. */
   adopt(path: string, digest: ContentDigest): Promise<void>;
   /** Every file that has a name, in no order. `modifiedAt` in milliseconds since the epoch: when its upload ended. */
@@ -25,20 +30,33 @@ export type BlobStore = {
 export async function openBlobStore(folder: string): Promise<BlobStore> {
   const uploads = join(folder, 'uploads');
   await mkdir(uploads, { recursive: true, mode: 0o700 });
-  await Promise.all((await readdir(uploads)).map((name) => rm(join(uploads, name), { recursive: true, force: true })));
+  await mkdir(join(folder, 'blobs'), { recursive: true, mode: 0o700 });
+  // The names of these two must last as long as what is put into them.
+  await syncFolder(folder);
+  await syncFolder(dirname(folder));
+  const unfinished = await findUnfinished(uploads);
   const pathOf = (digest: ContentDigest) => join(folder, 'blobs', algorithmOf(digest), encodedOf(digest).slice(0, 2), encodedOf(digest));
   const made = new Set<string>();
   return {
+    unfinished,
     async read(digest) {
       return await unlessMissing(open(pathOf(digest), 'r'));
     },
     async size(digest) {
       return (await unlessMissing(stat(pathOf(digest))))?.size;
     },
-    async create() {
+    async create(repository) {
       const id = randomUUID();
       const path = join(uploads, id);
-      return { id, path, handle: await open(path, 'wx+', 0o600) };
+      const handle = await open(path, 'wx+', 0o600);
+      try {
+        if (repository !== undefined) await writeSession(path, repository);
+      } catch (error) {
+        await handle.close();
+        await Promise.all([path, sessionFile(path)].map((file) => rm(file, { force: true })));
+        throw error;
+      }
+      return { id, path, handle };
     },
     async adopt(path, digest) {
       const target = pathOf(digest);

@@ -18,7 +18,7 @@ export async function startUpload(parts: Parts, exchange: Exchange, repository: 
   const expected = digest === null ? undefined : wireDigest(digest);
   // What is known beforehand is refused beforehand; the rest when it is whole.
   await parts.quotas.demandRoom(repository, Number(exchange.request.headers['content-length'] ?? 0));
-  const upload = await parts.uploads.start(repository);
+  const upload = await parts.uploads.start(repository, { resumable: expected === undefined });
   if (expected === undefined) return sendProgress(exchange, upload, 202);
   await complete(parts, exchange, upload, expected);
 }

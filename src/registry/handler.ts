@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isWaybillError, messageOf, WaybillError } from '../kernel/error.ts';
 import { withDeadline } from '../kernel/deadline.ts';
 import { addressOf } from './authority.ts';
+import { isDiskFull } from './disk-full.ts';
 import type { Exchange, Parts } from './exchange.ts';
 import { handleBlob } from './handle-blob.ts';
 import { listReferrers, listTags } from './handle-lists.ts';
@@ -114,9 +115,11 @@ function linger(request: IncomingMessage): void {
 
 function toProtocolError(error: unknown): ProtocolError {
   if (error instanceof ProtocolError) return error;
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'ENOSPC' || code === 'EDQUOT')
-    return new ProtocolError('UNKNOWN', 'The disk of the registry is full; nothing was kept of this upload', { status: 507, cause: error });
+  if (isDiskFull(error))
+    return new ProtocolError('UNKNOWN', 'The disk of the registry is full; nothing was kept of this request', {
+      status: 507,
+      cause: error,
+    });
   if (isWaybillError(error, 'DEADLINE_EXCEEDED')) return new ProtocolError('UNKNOWN', error.detail, { status: 408, cause: error });
   return new ProtocolError('UNKNOWN', 'The registry failed; its log says why', { cause: error });
 }

@@ -18,7 +18,7 @@ export const defaultLimits: RegistryLimits = {
   blobBytes: 10 * 1024 ** 3,
   manifestBytes: 4 * 1024 ** 2,
   uploads: 256,
-  uploadIdleMs: 15 * 60_000,
+  uploadIdleMs: 60 * 60_000,
   idleMs: 60_000,
   requestMs: 60 * 60_000,
   requestsPerSecond: 500,

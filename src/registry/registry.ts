@@ -98,7 +98,7 @@ const maxPushMs = 6 * 60 * 60_000;
 /** As long as the token of whoever was told that a blob is there, at most. */
 const leaseMs = maxPushMs;
 
-/** Opens the embedded registry (OCI distribution-spec 1.1). What a crash left half-written is removed. */
+/** Opens the embedded registry (OCI distribution-spec 1.1). What a crash left half-written is removed, or goes on. */
 export async function openRegistry(options: RegistryOptions): Promise<Registry> {
   const { store, clock, logger } = options;
   if (/["\\\r\n]/.test(options.realm + options.service)) throw new WaybillError('INVALID_INPUT', 'realm and service may hold no quotes');
@@ -109,6 +109,7 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   const blobs = await openBlobStore(options.folder);
   const catalog = openCatalog(store, clock, { mutableTags: options.mutableTags ?? false, deletion });
   const uploads = createUploads(blobs, limits, clock);
+  await uploads.sweep();
   const db = store.as<RegistryTables>();
   const quotas = openQuotas(db, options.folder, options.quota ?? {});
   const leases = new Leases(leaseMs);

@@ -1,19 +1,34 @@
 import { createHash, type Hash } from 'node:crypto';
-import { rm, type FileHandle } from 'node:fs/promises';
+import { open, rm, type FileHandle } from 'node:fs/promises';
 import { addAbortSignal, Writable, type Readable } from 'node:stream';
 import { algorithmOf, finishDigest, type ContentDigest, type DigestAlgorithm } from '../oci/content-digest.ts';
 import { ProtocolError } from './protocol-error.ts';
+import { sessionFile } from './upload-session.ts';
 
 const mebibyte = 1024 * 1024;
 /** Dirty pages are handed to the disk while more arrive, so that the last sync is short. */
 const syncEvery = 64 * mebibyte;
 
-/** One upload: a file that grows, hashed while it is written. One request at a time may hold it. */
+/** A file that an upload writes to: open and empty, or what an earlier process left, whose first `size` bytes are the upload's. */
+type UploadFile = { readonly id: string; readonly path: string } & (
+  | { readonly handle: FileHandle; readonly resumable: boolean }
+  | { readonly size: number }
+);
+
+/**
+ * One upload: a file that grows, hashed while it is written. One request at a time may hold it.
+ *
+ * An upload of an earlier process is read and hashed again before it goes on: OpenSSL's hash state cannot be saved, and a state that was
+ * saved beside the file would have to be as new as the file at every crash, whereas the bytes speak for themselves.
+ */
 export class Upload {
   readonly id: string;
   readonly repository: string;
   readonly #path: string;
-  readonly #handle: FileHandle;
+  /** It may go on in the next process. */
+  readonly #resumable: boolean;
+  #handle: FileHandle | undefined;
+  #opening: Promise<FileHandle> | undefined;
   readonly #hash: Hash = createHash('sha256');
   readonly #maxBytes: number;
   #offset = 0;
@@ -24,10 +39,12 @@ export class Upload {
   #broken = false;
   touchedAt: number;
 
-  constructor(file: { id: string; path: string; handle: FileHandle }, repository: string, maxBytes: number, now: number) {
+  constructor(file: UploadFile, repository: string, maxBytes: number, now: number) {
     this.id = file.id;
     this.#path = file.path;
-    this.#handle = file.handle;
+    this.#resumable = !('handle' in file) || file.resumable;
+    if ('handle' in file) this.#handle = file.handle;
+    else this.#offset = file.size;
     this.repository = repository;
     this.#maxBytes = maxBytes;
     this.touchedAt = now;
@@ -55,12 +72,32 @@ export class Upload {
     return { [Symbol.dispose]: () => void (this.#busy = false) };
   }
 
+  /** The open file; opened, and hashed as far as it goes, when an earlier process left it. */
+  async #open(): Promise<FileHandle> {
+    if (this.#handle) return this.#handle;
+    this.#opening ??= (async () => {
+      const handle = await open(this.#path, 'r+');
+      try {
+        await readThrough(handle, this.#offset, (block) => void this.#hash.update(block));
+        this.#handle = handle;
+        return handle;
+      } catch (error) {
+        this.#broken = true;
+        await handle.close();
+        throw error;
+      }
+    })();
+    return await this.#opening;
+  }
+
   /** Appends until the stream ends. When it breaks, `offset` says how far it came, and the upload can go on from there. */
   async append(body: Readable, signal: AbortSignal): Promise<void> {
+    const handle = await this.#open();
+    signal.throwIfAborted();
     const settle = async (chunks: Buffer[], done: (error?: Error) => void) => {
       let failure: unknown;
       try {
-        await this.#write(chunks);
+        await this.#write(handle, chunks);
       } catch (error) {
         failure = error;
       }
@@ -78,14 +115,14 @@ export class Upload {
     await pour(body, sink, signal);
   }
 
-  async #write(chunks: Buffer[]): Promise<void> {
+  async #write(handle: FileHandle, chunks: Buffer[]): Promise<void> {
     let size = 0;
     for (const chunk of chunks) size += chunk.length;
     if (this.#offset + size > this.#maxBytes) {
       this.#broken = true;
       throw new ProtocolError('SIZE_INVALID', `A blob has at most ${this.#maxBytes} bytes here`, { status: 413 });
     }
-    const written = this.#writeAll(chunks, size);
+    const written = this.#writeAll(handle, chunks, size);
     for (const chunk of chunks) this.#hash.update(chunk);
     try {
       await written;
@@ -97,17 +134,17 @@ export class Upload {
     if (this.#offset - this.#synced >= syncEvery) {
       this.#synced = this.#offset;
       // The last sync, in finish(), reports what goes wrong here too; this one only starts the disk early.
-      const sync = this.#background.then(() => this.#handle.datasync());
+      const sync = this.#background.then(() => handle.datasync());
       this.#background = sync.catch(() => void (this.#broken = true));
     }
   }
 
-  async #writeAll(chunks: Buffer[], size: number): Promise<void> {
-    let { bytesWritten } = await this.#handle.writev(chunks, this.#offset);
+  async #writeAll(handle: FileHandle, chunks: Buffer[], size: number): Promise<void> {
+    let { bytesWritten } = await handle.writev(chunks, this.#offset);
     if (bytesWritten === size) return;
     const rest = Buffer.concat(chunks);
     while (bytesWritten < size)
-      bytesWritten += (await this.#handle.write(rest, bytesWritten, size - bytesWritten, this.#offset + bytesWritten)).bytesWritten;
+      bytesWritten += (await handle.write(rest, bytesWritten, size - bytesWritten, this.#offset + bytesWritten)).bytesWritten;
   }
 
   /**
@@ -118,40 +155,57 @@ export class Upload {
    */
   async seal(expected: ContentDigest): Promise<string> {
     const algorithm = algorithmOf(expected);
+    const handle = await this.#open();
     // Nobody says beforehand which digest it will be; all but sha256 is read once more.
-    const actual = algorithm === 'sha256' ? finishDigest(this.#hash, algorithm) : await this.#rehash(algorithm);
+    const actual = algorithm === 'sha256' ? finishDigest(this.#hash, algorithm) : await this.#rehash(handle, algorithm);
     if (actual !== expected)
       throw new ProtocolError('DIGEST_INVALID', `The content is ${actual}, not ${expected}`, { detail: { digest: expected, actual } });
     await this.#background;
     if (this.#broken) throw new ProtocolError('UNKNOWN', 'The disk refused to keep the upload');
-    await this.#handle.sync();
+    await handle.sync();
     await this.#close();
     return this.#path;
   }
 
-  async #rehash(algorithm: DigestAlgorithm): Promise<ContentDigest> {
+  async #rehash(handle: FileHandle, algorithm: DigestAlgorithm): Promise<ContentDigest> {
     const hash = createHash(algorithm);
-    const block = Buffer.allocUnsafeSlow(mebibyte);
-    for (let position = 0; position < this.#offset;) {
-      const { bytesRead } = await this.#handle.read(block, 0, block.length, position);
-      if (bytesRead === 0) throw new ProtocolError('UNKNOWN', 'The disk lost a part of the upload');
-      hash.update(block.subarray(0, bytesRead));
-      position += bytesRead;
-    }
+    await readThrough(handle, this.#offset, (block) => void hash.update(block));
     return finishDigest(hash, algorithm);
   }
 
   /** Closes and removes the file; harmless when it is gone already. */
   async discard(): Promise<void> {
+    await this.#settle();
+    const files = this.#resumable ? [this.#path, sessionFile(this.#path)] : [this.#path];
+    await Promise.all(files.map((file) => rm(file, { force: true })));
+  }
+
+  /** Closes the file, and leaves it for the next process when it may go on there. */
+  async suspend(): Promise<void> {
+    await (this.#resumable && !this.#broken ? this.#settle() : this.discard());
+  }
+
+  async #settle(): Promise<void> {
     await this.#background;
+    await this.#opening?.catch(() => undefined);
     await this.#close();
-    await rm(this.#path, { force: true });
   }
 
   async #close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#handle.close();
+    await this.#handle?.close();
+  }
+}
+
+/** @throws ProtocolError UNKNOWN when the file is shorter than `end` */
+async function readThrough(handle: FileHandle, end: number, take: (block: Buffer) => void): Promise<void> {
+  const block = Buffer.allocUnsafeSlow(Math.max(1, Math.min(mebibyte, end)));
+  for (let position = 0; position < end;) {
+    const { bytesRead } = await handle.read(block, 0, Math.min(block.length, end - position), position);
+    if (bytesRead === 0) throw new ProtocolError('UNKNOWN', 'The disk lost a part of the upload');
+    take(block.subarray(0, bytesRead));
+    position += bytesRead;
   }
 }
 

@@ -4,10 +4,10 @@ import type { RegistryLimits } from './limits.ts';
 import { ProtocolError } from './protocol-error.ts';
 import { Upload } from './upload.ts';
 
-/** The uploads that are open in this process. They end with it; a client then starts anew. */
+/** The uploads that are open. Those with a URL of their own outlive the process, and go on in the next one. */
 export type Uploads = AsyncDisposable & {
   /** @throws ProtocolError TOOMANYREQUESTS */
-  start(repository: string): Promise<Upload>;
+  start(repository: string, options: { readonly resumable: boolean }): Promise<Upload>;
   /** @throws ProtocolError BLOB_UPLOAD_UNKNOWN, also for another repository's upload */
   find(repository: string, id: string): Upload;
   /** Says that it is in use: the idle time starts anew. */
@@ -19,8 +19,10 @@ export type Uploads = AsyncDisposable & {
 };
 
 export function createUploads(blobs: BlobStore, limits: RegistryLimits, clock: Clock): Uploads {
-  const open = new Map<string, Upload>();
   const now = () => clock.now().getTime();
+  const open = new Map(
+    blobs.unfinished.map((each) => [each.id, new Upload(each, each.repository, limits.blobBytes, Math.min(each.touchedAt, now()))]),
+  );
   let starting = 0;
 
   async function sweep(): Promise<void> {
@@ -31,7 +33,7 @@ export function createUploads(blobs: BlobStore, limits: RegistryLimits, clock: C
 
   return {
     sweep,
-    async start(repository) {
+    async start(repository, { resumable }) {
       if (open.size + starting >= limits.uploads) await sweep();
       if (open.size + starting >= limits.uploads)
         throw new ProtocolError('TOOMANYREQUESTS', `${limits.uploads} uploads are open already; finish or delete some`, {
@@ -39,7 +41,12 @@ export function createUploads(blobs: BlobStore, limits: RegistryLimits, clock: C
         });
       starting += 1;
       try {
-        const upload = new Upload(await blobs.create(), repository, limits.blobBytes, now());
+        const upload = new Upload(
+          { ...(await blobs.create(resumable ? repository : undefined)), resumable },
+          repository,
+          limits.blobBytes,
+          now(),
+        );
         open.set(upload.id, upload);
         return upload;
       } finally {
@@ -57,7 +64,7 @@ export function createUploads(blobs: BlobStore, limits: RegistryLimits, clock: C
     async [Symbol.asyncDispose]() {
       const rest = [...open.values()];
       open.clear();
-      await Promise.all(rest.map((upload) => upload.discard()));
+      await Promise.all(rest.map((upload) => upload.suspend()));
     },
   };
 }
