@@ -34,6 +34,7 @@ export function createAuthority(parts: {
   realm: string;
   service: string;
   onRefusal: (refusal: Refusal) => void;
+  addressOf: (request: IncomingMessage) => string;
 }): Authority {
   const { bearers, pulls, clock } = parts;
   const challenge = (scope?: string, error?: string) => {
@@ -45,7 +46,7 @@ export function createAuthority(parts: {
 
   /** Guessing is slow, whoever is guessed at; a right one among them does not wait for others' wrong ones. */
   const failures = new RateLimit({ perSecond: 0.2, burst: 30 });
-  /** One address that tries many names; wide, because behind a proxy everybody has one. */
+  /** One address that tries many names; wide, because many machines can share one. */
   const failuresOfAddress = new RateLimit({ perSecond: 2, burst: 300 });
 
   async function identifyBasic(username: string, password: Secret, from: string): Promise<Access | undefined> {
@@ -80,7 +81,7 @@ export function createAuthority(parts: {
       const basic = parseBasic(header);
       const bearer = /^bearer +([A-Za-z0-9._~+/=-]{1,4096})$/i.exec(header)?.[1];
       const access = basic
-        ? await identifyBasic(basic.username, basic.password, addressOf(request))
+        ? await identifyBasic(basic.username, basic.password, parts.addressOf(request))
         : bearer === undefined
           ? undefined
           : bearers.find(bearer, clock.now().getTime());
@@ -113,11 +114,6 @@ export function createAuthority(parts: {
       });
     },
   };
-}
-
-/** The peer's; behind a proxy that is the proxy's, and the name alone tells people apart. */
-export function addressOf(request: IncomingMessage): string {
-  return request.socket.remoteAddress ?? '';
 }
 
 /** Asks nobody for anything. */

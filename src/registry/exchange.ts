@@ -24,6 +24,8 @@ export type Parts = {
   readonly clock: Clock;
   readonly limits: RegistryLimits;
   readonly deletion: boolean;
+  /** By what a client's address is counted. */
+  readonly addressOf: (request: IncomingMessage) => string;
   readonly logger: Logger;
 };
 
@@ -35,4 +37,6 @@ export type Exchange = {
   readonly query: URLSearchParams;
   readonly access: Access | undefined;
   readonly signal: AbortSignal;
+  /** Until it is disposed, the client is not to blame for standing still. */
+  atWork(): Disposable;
 };

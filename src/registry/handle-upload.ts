@@ -116,6 +116,11 @@ async function receive(parts: Parts, exchange: Exchange, upload: Upload): Promis
   if (begin + (declared ?? 0) > parts.limits.blobBytes)
     throw new ProtocolError('SIZE_INVALID', `A blob has at most ${parts.limits.blobBytes} bytes here`, { status: 413 });
   try {
+    {
+      using _reading = exchange.atWork();
+      await upload.ready();
+    }
+    exchange.signal.throwIfAborted();
     await upload.append(request, exchange.signal);
   } finally {
     parts.uploads.touch(upload);

@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { isWaybillError, messageOf, WaybillError } from '../kernel/error.ts';
 import { withDeadline } from '../kernel/deadline.ts';
-import { addressOf } from './authority.ts';
 import { isDiskFull } from './disk-full.ts';
 import type { Exchange, Parts } from './exchange.ts';
 import { handleBlob } from './handle-blob.ts';
 import { listReferrers, listTags } from './handle-lists.ts';
 import { handleManifest } from './handle-manifest.ts';
+import { Pace, type Watch } from './pace.ts';
 import { continueUpload, startUpload } from './handle-upload.ts';
 import { ProtocolError, sendError, sendJson } from './protocol-error.ts';
 import { tooMany, type RateLimit } from './rate-limit.ts';
@@ -25,9 +26,10 @@ export function createHandler(options: {
   requests: RateLimit | undefined;
 }): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
   const { parts, token, requests } = options;
-  const { limits, logger, authority } = parts;
+  const { limits, logger, authority, addressOf } = parts;
+  const pace = new Pace({ bytesPerSecond: limits.bytesPerSecond, windowMs: limits.idleMs });
 
-  async function answer(request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
+  async function answer(request: IncomingMessage, response: ServerResponse, signal: AbortSignal, watch: Watch): Promise<void> {
     const url = request.url ?? '/';
     const mark = url.indexOf('?');
     const path = mark < 0 ? url : url.slice(0, mark);
@@ -39,7 +41,7 @@ export function createHandler(options: {
     response.setHeader('docker-distribution-api-version', 'registry/2.0');
     const access = await authority.identify(request);
     hold(access?.holder ?? `address ${addressOf(request)}`);
-    const exchange = { request, response, method: request.method ?? '', query, access, signal };
+    const exchange = { request, response, method: request.method ?? '', query, access, signal, atWork: () => watch.atWork() };
     let route: Route;
     try {
       route = parseRoute(path);
@@ -81,17 +83,25 @@ export function createHandler(options: {
 
   return async (request, response) => {
     using deadline = withDeadline(undefined, limits.requestMs, 'The request');
-    const idle = new AbortController();
-    request.socket.setTimeout(limits.idleMs);
+    const slow = new AbortController();
+    const { socket } = request;
+    // Whoever waits for the signal answers; the connection ends soon after, whoever waits for what.
+    deadline.signal.addEventListener('abort', () => endSoon(socket), { once: true });
+    using watch = pace.watch(request, response, () => {
+      slow.abort(new WaybillError('DEADLINE_EXCEEDED', `The client moves fewer than ${limits.bytesPerSecond} bytes a second`));
+      endSoon(socket);
+    });
+    socket.setTimeout(limits.idleMs);
     const onIdle = () => {
-      idle.abort(new WaybillError('DEADLINE_EXCEEDED', `Nothing moved for ${limits.idleMs} ms`));
+      if (watch.isBusy()) return void socket.setTimeout(limits.idleMs);
+      slow.abort(new WaybillError('DEADLINE_EXCEEDED', `Nothing moved for ${limits.idleMs} ms`));
       // The peer reads nothing and sends nothing: there is nobody to answer.
-      request.socket.destroy();
+      socket.destroy();
     };
-    request.socket.on('timeout', onIdle);
-    response.once('close', () => request.socket.off('timeout', onIdle));
+    socket.on('timeout', onIdle);
+    response.once('close', () => socket.off('timeout', onIdle));
     try {
-      await answer(request, response, AbortSignal.any([deadline.signal, idle.signal]));
+      await answer(request, response, AbortSignal.any([deadline.signal, slow.signal]), watch);
     } catch (error) {
       const failure = toProtocolError(error);
       if (failure.status >= 500)
@@ -107,10 +117,13 @@ export function createHandler(options: {
 }
 
 function linger(request: IncomingMessage): void {
-  const timer = setTimeout(() => request.socket.destroy(), lingerMs);
-  timer.unref();
+  const timer = endSoon(request.socket);
   request.once('close', () => clearTimeout(timer));
   request.resume();
+}
+
+function endSoon(socket: Socket): NodeJS.Timeout {
+  return setTimeout(() => socket.destroy(), lingerMs).unref();
 }
 
 function toProtocolError(error: unknown): ProtocolError {

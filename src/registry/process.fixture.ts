@@ -27,9 +27,11 @@ export async function registryProcess(folder: string, wrapper: readonly string[]
     JSON.stringify(options),
   ];
   const running = spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+  const { stdout } = running;
+  if (!stdout) throw new Error('no output');
   const exited = new Promise<void>((resolve) => running.once('exit', () => resolve()));
   const line = await new Promise<string>((resolve, reject) => {
-    createInterface(running.stdout).once('line', resolve);
+    createInterface(stdout).once('line', resolve);
     running.once('exit', () => reject(new Error('the registry did not start')));
   });
   const { host, token } = JSON.parse(line) as { host: string; token: string };

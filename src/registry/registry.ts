@@ -12,6 +12,7 @@ import { createAuthority, openAuthority, type Authenticate, type Refusal } from 
 import { openBlobStore } from './blob-store.ts';
 import { openCatalog, type Catalog } from './catalog.ts';
 import { checkRegistry, type CheckOptions, type CheckReport } from './check.ts';
+import { clientAddress } from './client-address.ts';
 import { collectGarbage, type Collected, type CollectOptions } from './collect.ts';
 import { openGrantLog, type TokenGrant } from './grant-log.ts';
 import { createHandler } from './handler.ts';
@@ -92,6 +93,8 @@ export type RegistryOptions = {
   readonly mutableTags?: boolean;
   readonly deletion?: boolean;
   readonly limits?: Partial<RegistryLimits>;
+  /** Clients are told apart by what the proxy in front says: only where nobody else reaches the server. */
+  readonly behindProxy?: boolean;
 };
 
 const maxPushMs = 6 * 60 * 60_000;
@@ -119,12 +122,15 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     logger.warn(refusal, 'The registry refused a request');
     options.onRefusal?.(refusal);
   };
-  const { authenticate, realm, service } = options;
-  const authority = options.open ? openAuthority() : createAuthority({ bearers, pulls, authenticate, clock, realm, service, onRefusal });
+  const { authenticate, realm, service, behindProxy = false } = options;
+  const addressOf = (request: IncomingMessage) => clientAddress(request, behindProxy);
+  const authority = options.open
+    ? openAuthority()
+    : createAuthority({ bearers, pulls, authenticate, clock, realm, service, onRefusal, addressOf });
   const handle = createHandler({
     requests: options.open ? undefined : new RateLimit({ perSecond: limits.requestsPerSecond, burst: 20 * limits.requestsPerSecond }),
-    parts: { blobs, catalog, authority, uploads, locks, leases, quotas, clock, limits, deletion, logger },
-    token: createTokenEndpoint({ authority, bearers, clock, onRefusal, onGrant: openGrantLog(options.onGrant) }),
+    parts: { blobs, catalog, authority, uploads, locks, leases, quotas, clock, limits, deletion, addressOf, logger },
+    token: createTokenEndpoint({ authority, bearers, clock, onRefusal, addressOf, onGrant: openGrantLog(options.onGrant) }),
   });
   const sweeping = setInterval(
     () => void uploads.sweep().catch((error: unknown) => logger.error({ error: messageOf(error) }, 'Old uploads could not be removed')),

@@ -3,7 +3,7 @@ import type { Clock } from '../kernel/clock.ts';
 import { Secret } from '../kernel/secret.ts';
 import { isRepositoryPath } from '../oci/reference.ts';
 import { covers, type Access, type BearerTokens } from './access.ts';
-import { addressOf, parseBasic, type Authority, type Refusal } from './authority.ts';
+import { parseBasic, type Authority, type Refusal } from './authority.ts';
 import { readBody } from './body.ts';
 import type { TokenGrant } from './grant-log.ts';
 import { ProtocolError, sendJson } from './protocol-error.ts';
@@ -21,6 +21,7 @@ export function createTokenEndpoint(parts: {
   bearers: BearerTokens;
   clock: Clock;
   onRefusal: (refusal: Refusal) => void;
+  addressOf: (request: IncomingMessage) => string;
   /** Hears of a grant before the client does. */
   onGrant: (grant: TokenGrant, now: number) => Promise<void>;
 }): (request: IncomingMessage, response: ServerResponse, query: URLSearchParams) => Promise<void> {
@@ -30,7 +31,8 @@ export function createTokenEndpoint(parts: {
   return async (request, response, query) => {
     const asked = await readAsked(request, query);
     const access =
-      asked.credentials && (await authority.identifyBasic(asked.credentials.username, asked.credentials.password, addressOf(request)));
+      asked.credentials &&
+      (await authority.identifyBasic(asked.credentials.username, asked.credentials.password, parts.addressOf(request)));
     if (!access) throw new ProtocolError('UNAUTHORIZED', 'Name and token are wrong, missing, or expired', { headers: basicChallenge });
     const now = clock.now();
     const granted = grant(access, asked.scopes);

@@ -90,10 +90,14 @@ export class Upload {
     return await this.#opening;
   }
 
+  /** Done when bytes can be appended; takes the time to read what an earlier process left. */
+  async ready(): Promise<void> {
+    await this.#open();
+  }
+
   /** Appends until the stream ends. When it breaks, `offset` says how far it came, and the upload can go on from there. */
   async append(body: Readable, signal: AbortSignal): Promise<void> {
     const handle = await this.#open();
-    signal.throwIfAborted();
     const settle = async (chunks: Buffer[], done: (error?: Error) => void) => {
       let failure: unknown;
       try {
