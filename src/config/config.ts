@@ -13,8 +13,13 @@ export const configFile = z.strictObject({
       url: z.url().optional(),
       /** Certificate chain and key, PEM, relative to the data directory; read again when they change. */
       tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
-      /** Something in front speaks TLS: plain HTTP on other addresses than loopback is then meant. */
+      /**
+       * Something in front speaks TLS, and nobody reaches the server past it: plain HTTP on other addresses than loopback is then meant, and
+       * the last entry of X-Forwarded-For is who asks.
+       */
       behindProxy: z.boolean().default(false),
+      /** Connections at once; one address has at most half of them, except behind a proxy. */
+      connections: z.number().int().min(16).max(100_000).default(4096),
     })
     .prefault({}),
   registry: z
@@ -35,6 +40,27 @@ export const configFile = z.strictObject({
       upstreams: z.array(z.string()).max(100).default([]),
       /** Of one holder of credentials; more is answered with 429 and when to try again. */
       requestsPerSecond: z.number().int().min(1).max(1_000_000).default(500),
+      limits: z
+        .strictObject({
+          /** Bytes of one blob. */
+          blobBytes: z
+            .number()
+            .int()
+            .min(1024 ** 2)
+            .max(1024 ** 4)
+            .default(10 * 1024 ** 3),
+          /** Uploads that may be open at once. */
+          uploads: z.number().int().min(1).max(100_000).default(2_000),
+          /** An upload that nobody goes on with for so many minutes is removed. */
+          uploadIdleMinutes: z.number().int().min(1).max(10_080).default(60),
+          /** A connection on which nothing moves for so long is ended. */
+          idleSeconds: z.number().int().min(1).max(3_600).default(60),
+          /** A client that is waited for, and moves less than this for `idleSeconds`, is cut off. */
+          bytesPerSecond: z.number().int().min(0).max(1_000_000).default(1_024),
+          /** A request that takes longer is ended, however lively. */
+          requestMinutes: z.number().int().min(1).max(1_440).default(60),
+        })
+        .prefault({}),
       /** Hours between collections; 0 collects only when an administrator asks. */
       collectEveryHours: z.number().min(0).max(10_000).default(24),
       /** In bytes. */

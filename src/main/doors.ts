@@ -6,6 +6,7 @@ import type { Config } from '../config/config.ts';
 import { WaybillError } from '../kernel/error.ts';
 import type { Logger } from '../kernel/logger.ts';
 import { registryServerOptions } from '../registry/limits.ts';
+import { limitConnections } from './connection-limit.ts';
 import { listen } from './listen.ts';
 import { ownAddressOf } from './names.ts';
 import { openTlsServer } from './tls-server.ts';
@@ -29,6 +30,7 @@ export async function makeDoors(config: Config, logger: Logger): Promise<Doors> 
   await using stack = new AsyncDisposableStack();
   const opened = tls && stack.use(await openTlsServer({ cert: near(config, tls.cert), key: near(config, tls.key) }, { logger }));
   const outer: Server | TlsServer = opened?.server ?? createServer(registryServerOptions);
+  limitConnections(outer, { most: config.server.connections, shared: behindProxy, logger });
   // The own process speaks plain HTTP past the certificate, whose names need not cover loopback.
   const inner = opened ? createServer(registryServerOptions) : undefined;
   const own = inner

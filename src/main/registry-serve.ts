@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import path from 'node:path';
 import type { Processes } from '../cli/context.ts';
+import { configFile } from '../config/config.ts';
 import { foldersOf } from '../config/folders.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { WaybillError } from '../kernel/error.ts';
@@ -8,6 +9,7 @@ import { registryServerOptions } from '../registry/limits.ts';
 import { registryMigrations } from '../registry/migrations.ts';
 import { openRegistry } from '../registry/registry.ts';
 import { openStore } from '../store/store.ts';
+import { limitConnections } from './connection-limit.ts';
 import { serveControl } from './control.ts';
 import { isLoopback } from './doors.ts';
 import { listen } from './listen.ts';
@@ -32,6 +34,8 @@ export async function registryServe(options: Parameters<Processes['registryServe
   const store = stack.use(openStore(path.join(folders.data, 'registry.sqlite')));
   await store.migrate(registryMigrations);
   const server = createServer(registryServerOptions);
+  const logger = processLogger('registry');
+  limitConnections(server, { most: configFile.parse({}).server.connections, shared: false, logger });
   const address = await listen(server, { host, port }, 'Choose another with --port.');
   stack.use(address);
   const registry = stack.use(
@@ -39,7 +43,7 @@ export async function registryServe(options: Parameters<Processes['registryServe
       store,
       folder: folders.registry,
       clock: systemClock,
-      logger: processLogger('registry'),
+      logger,
       service: address.name,
       realm: `http://${address.name}/registry/token`,
       authenticate: async () => undefined,

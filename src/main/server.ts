@@ -2,7 +2,7 @@ import { realpath, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { Processes } from '../cli/context.ts';
-import { loadConfig } from '../config/config.ts';
+import { loadConfig, type Config } from '../config/config.ts';
 import { openEnvironments } from '../deploy/environment.ts';
 import { openReleases } from '../deploy/releases.ts';
 import { createHttp } from '../http/app.ts';
@@ -22,6 +22,7 @@ import { startInitial } from '../ops/start-initial.ts';
 import type { World } from '../ops/world.ts';
 import { openImports } from '../registry/imports.ts';
 import { openExternalRegistries } from '../registry/external/external-registries.ts';
+import type { RegistryLimits } from '../registry/limits.ts';
 import { openRegistry, type Grant } from '../registry/registry.ts';
 import { createEngine, type Engine } from '../run/engine.ts';
 import { openJournal } from '../run/journal.ts';
@@ -114,7 +115,8 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
         await ledger.append({ kind: 'grant', subject, body: JSON.parse(JSON.stringify(grant)) });
       },
       quota: definedOf(config.registry.quota),
-      limits: { requestsPerSecond: config.registry.requestsPerSecond },
+      limits: registryLimits(config),
+      behindProxy: config.server.behindProxy,
       onRefusal: (refusal) => refused(`${refusal.action} of ${refusal.repository} by ${refusal.holder}`, refusal.reason),
     }),
   );
@@ -232,6 +234,18 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
   options.onReady(url);
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
   logger.info({}, 'stopping');
+}
+
+function registryLimits({ registry: { limits, requestsPerSecond } }: Config): Partial<RegistryLimits> {
+  return {
+    requestsPerSecond,
+    blobBytes: limits.blobBytes,
+    uploads: limits.uploads,
+    uploadIdleMs: limits.uploadIdleMinutes * 60_000,
+    idleMs: limits.idleSeconds * 1000,
+    bytesPerSecond: limits.bytesPerSecond,
+    requestMs: limits.requestMinutes * 60_000,
+  };
 }
 
 type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };

@@ -17,7 +17,13 @@ export async function openTlsServer(
   options: { readonly logger: Logger; readonly everyMs?: number },
 ): Promise<Disposable & { readonly server: Server }> {
   const first = await load(files);
-  const server = createServer({ ...registryServerOptions, minVersion: 'TLSv1.2', cert: first.cert, key: first.key });
+  const server = createServer({
+    ...registryServerOptions,
+    handshakeTimeout: registryServerOptions.headersTimeout,
+    minVersion: 'TLSv1.2',
+    cert: first.cert,
+    key: first.key,
+  });
   let present = first.stamp;
   const look = async () => {
     try {

@@ -24,17 +24,27 @@ export const sha256Hex = (text: string): string => createHash('sha256').update(t
 /** Bearer tokens that this process issued, by their hash. Gone with the process: clients then ask the token endpoint again. */
 export class BearerTokens {
   readonly #byHash = new Map<string, Access>();
+  /** Oldest first. */
+  readonly #byHolder = new Map<string, Set<string>>();
   readonly #limit: number;
+  readonly #perHolder: number;
 
   constructor(limit = 20_000) {
     this.#limit = limit;
+    this.#perHolder = Math.ceil(limit / 4);
   }
 
   /** Returns a new opaque token of 244 random bits. */
   issue(access: Access, now: number): string {
     if (this.#byHash.size >= this.#limit) this.#sweep(now);
+    const mine = this.#byHolder.get(access.holder) ?? new Set();
+    // Whoever asks for ever more loses his own oldest, not those of others.
+    const [oldest] = mine;
+    if (access.kind !== 'push' && mine.size >= this.#perHolder && oldest !== undefined) this.#drop(oldest);
     const token = `wbr_${randomUUID()}${randomUUID()}`.replaceAll('-', '');
-    this.#byHash.set(sha256Hex(token), access);
+    const hash = sha256Hex(token);
+    this.#byHash.set(hash, access);
+    this.#byHolder.set(access.holder, mine.add(hash));
     return token;
   }
 
@@ -43,7 +53,7 @@ export class BearerTokens {
     const access = this.#byHash.get(hash);
     if (!access) return undefined;
     if (!access.revoked && access.expiresAt > now) return access;
-    this.#byHash.delete(hash);
+    this.#drop(hash);
     return undefined;
   }
 
@@ -52,7 +62,7 @@ export class BearerTokens {
     for (const [hash, access] of this.#byHash) {
       if (!which(access)) continue;
       access.revoked = true;
-      this.#byHash.delete(hash);
+      this.#drop(hash);
     }
   }
 
@@ -61,7 +71,15 @@ export class BearerTokens {
     this.revoke((access) => access.expiresAt <= now);
     for (const [hash, access] of this.#byHash) {
       if (this.#byHash.size < this.#limit) return;
-      if (access.kind !== 'push') this.#byHash.delete(hash);
+      if (access.kind !== 'push') this.#drop(hash);
     }
+  }
+
+  #drop(hash: string): void {
+    const holder = this.#byHash.get(hash)?.holder ?? '';
+    const theirs = this.#byHolder.get(holder);
+    theirs?.delete(hash);
+    if (theirs?.size === 0) this.#byHolder.delete(holder);
+    this.#byHash.delete(hash);
   }
 }

@@ -8,14 +8,15 @@ import { isIP } from 'node:net';
  */
 export function clientAddress(request: Pick<IncomingMessage, 'headers' | 'socket'>, behindProxy: boolean): string {
   const peer = request.socket.remoteAddress ?? '';
-  if (!behindProxy) return prefixOf(peer);
+  if (!behindProxy) return addressPrefix(peer);
   const header = request.headers['x-forwarded-for'];
   const last = (Array.isArray(header) ? header.join(',') : (header ?? '')).split(',').at(-1)?.trim() ?? '';
   const bare = /^\[([0-9A-Fa-f:.]+)\](?::\d{1,5})?$/.exec(last)?.[1] ?? /^(\d+\.\d+\.\d+\.\d+):\d{1,5}$/.exec(last)?.[1] ?? last;
-  return prefixOf(isIP(bare) === 0 ? peer : bare);
+  return addressPrefix(isIP(bare) === 0 ? peer : bare);
 }
 
-function prefixOf(address: string): string {
+/** The first 64 bits of an IPv6 address, and any other as it is. */
+export function addressPrefix(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
   if (mapped !== undefined) return mapped;
   if (isIP(address) !== 6) return address;

@@ -8,6 +8,7 @@ import type { BlobStore } from './blob-store.ts';
 import type { Catalog } from './catalog.ts';
 import type { Leases } from './leases.ts';
 import type { RegistryLimits } from './limits.ts';
+import type { MemoryShare } from './memory-share.ts';
 import type { Quotas } from './quota.ts';
 import type { Uploads } from './uploads.ts';
 
@@ -21,6 +22,7 @@ export type Parts = {
   readonly locks: KeyedLock<string>;
   readonly leases: Leases;
   readonly quotas: Quotas;
+  readonly memory: MemoryShare;
   readonly clock: Clock;
   readonly limits: RegistryLimits;
   readonly deletion: boolean;

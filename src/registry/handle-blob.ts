@@ -63,7 +63,8 @@ export async function handleBlob(parts: Parts, exchange: Exchange, repository: s
     return;
   }
   response.writeHead(range ? 206 : 200, answer);
-  const sent = await sendFile(handle, response, { start, length, signal: exchange.signal });
+  using share = parts.memory.take();
+  const sent = await sendFile(handle, response, { start, length, bufferBytes: 2 * share.bytes, signal: exchange.signal });
   if (sent !== length) throw damaged(parts, digest, size, start + sent);
 }
 

@@ -121,7 +121,8 @@ async function receive(parts: Parts, exchange: Exchange, upload: Upload): Promis
       await upload.ready();
     }
     exchange.signal.throwIfAborted();
-    await upload.append(request, exchange.signal);
+    using share = parts.memory.take();
+    await upload.append(request, share.bytes, exchange.signal);
   } finally {
     parts.uploads.touch(upload);
     if (upload.broken) await drop(parts, upload);

@@ -19,7 +19,7 @@ export type Moment = Mark & { readonly waiting: boolean; readonly reading: boole
 export function judgePace(mark: Mark, moment: Moment, { bytesPerSecond, windowMs }: PaceLimits): Mark | undefined {
   const { bytes, at, waiting, reading } = moment;
   if (!waiting || bytes - mark.bytes >= (bytesPerSecond * windowMs) / 1000) return { bytes, at };
-  const allowedMs = reading ? Math.max(windowMs, (pieceBytes / bytesPerSecond) * 1000) : windowMs;
+  const allowedMs = reading ? Math.max(windowMs, (pieceBytes / Math.max(1, bytesPerSecond)) * 1000) : windowMs;
   return at - mark.at > allowedMs ? undefined : mark;
 }
 

@@ -18,6 +18,7 @@ import { openGrantLog, type TokenGrant } from './grant-log.ts';
 import { createHandler } from './handler.ts';
 import { Leases } from './leases.ts';
 import { defaultLimits, type RegistryLimits } from './limits.ts';
+import { MemoryShare } from './memory-share.ts';
 import { newPullCredential, openPullTokens, type PullCredential, type PullState } from './pull-tokens.ts';
 import { openQuotas, type Quota, type Usage } from './quota.ts';
 import type { RegistryTables } from './tables.ts';
@@ -129,7 +130,21 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     : createAuthority({ bearers, pulls, authenticate, clock, realm, service, onRefusal, addressOf });
   const handle = createHandler({
     requests: options.open ? undefined : new RateLimit({ perSecond: limits.requestsPerSecond, burst: 20 * limits.requestsPerSecond }),
-    parts: { blobs, catalog, authority, uploads, locks, leases, quotas, clock, limits, deletion, addressOf, logger },
+    parts: {
+      blobs,
+      catalog,
+      authority,
+      uploads,
+      locks,
+      leases,
+      quotas,
+      memory: new MemoryShare(),
+      clock,
+      limits,
+      deletion,
+      addressOf,
+      logger,
+    },
     token: createTokenEndpoint({ authority, bearers, clock, onRefusal, addressOf, onGrant: openGrantLog(options.onGrant) }),
   });
   const sweeping = setInterval(

@@ -95,8 +95,8 @@ export class Upload {
     await this.#open();
   }
 
-  /** Appends until the stream ends. When it breaks, `offset` says how far it came, and the upload can go on from there. */
-  async append(body: Readable, signal: AbortSignal): Promise<void> {
+  /** Appends until the stream ends, with at most about `bufferBytes` on the way. When it breaks, `offset` says how far it came, and the upload can go on from there. */
+  async append(body: Readable, bufferBytes: number, signal: AbortSignal): Promise<void> {
     const handle = await this.#open();
     const settle = async (chunks: Buffer[], done: (error?: Error) => void) => {
       let failure: unknown;
@@ -108,7 +108,7 @@ export class Upload {
       done(failure === undefined ? undefined : toError(failure));
     };
     const sink = new Writable({
-      highWaterMark: mebibyte,
+      highWaterMark: bufferBytes,
       write: (chunk: Buffer, _encoding, done) => void settle([chunk], done),
       writev: (items: { chunk: Buffer }[], done) =>
         void settle(
