@@ -13,6 +13,7 @@ import {
   personView,
   repositoryView,
   runRowView,
+  scanView,
   runView,
   tokenView,
   traceNode,
@@ -146,6 +147,10 @@ export const endpoints = {
     params: id,
     body: z.object({ reason: z.string().max(1000).default('asked for') }),
     reply: runView,
+  }),
+  showScans: endpoint('GET', '/runs/:id/scans', 'person', 'What the scans of a run looked at and found', {
+    params: id,
+    reply: z.array(scanView),
   }),
   listLogs: endpoint('GET', '/runs/:id/logs', 'person', 'The names of the logs of a run', {
     params: id,

@@ -56,7 +56,60 @@ export const changeView = z.object({
 });
 export type ChangeView = z.output<typeof changeView>;
 
-/** What a scan came to; its record is under `/scans/DIGEST`. */
+const severity = z.enum(['low', 'medium', 'high', 'critical', 'unknown']);
+
+/** One finding of a scan. It never holds a credential. */
+export const findingView = z.object({
+  kind: z.enum(['secret', 'vulnerability', 'image', 'gap']),
+  /** The rule, or the advisory. */
+  id: z.string(),
+  key: z.string(),
+  severity,
+  title: z.string(),
+  fix: z.string(),
+  /** `path:line`, and the layer or the newest commits where that says more. */
+  where: z.array(z.string()),
+  isNew: z.boolean(),
+  fails: z.boolean(),
+  /** purl of the component, versions that fix it, and how it came in. */
+  component: z.string().optional(),
+  fixed: z.array(z.string()).optional(),
+  paths: z.array(z.array(z.string())).optional(),
+  /** What a waiver would name. */
+  fingerprint: z.string().optional(),
+  waiver: z.object({ reason: z.string(), owner: z.string(), expires: z.string() }).optional(),
+  notAffected: z.string().optional(),
+});
+export type FindingView = z.output<typeof findingView>;
+
+/** The record of a scan: what it looked at, what it found, what the gate said. */
+export const scanView = z.object({
+  /** `secrets`, `dependencies`, or `image NAME`. */
+  name: z.string(),
+  record: z.string(),
+  scanner: z.string(),
+  passed: z.boolean(),
+  level: z.string(),
+  reasons: z.array(z.string()),
+  notes: z.array(z.string()),
+  comparedWith: z.string().optional(),
+  startedAt: z.string(),
+  finishedAt: z.string(),
+  covered: z.object({
+    files: z.number(),
+    bytes: z.number(),
+    components: z.number(),
+    rules: z.number().optional(),
+    databases: z.array(z.object({ ecosystem: z.string(), advisories: z.number(), updatedAt: z.string() })),
+    skipped: z.array(z.object({ path: z.string(), reason: z.string(), detail: z.string() })),
+    skippedCount: z.number(),
+  }),
+  findings: z.array(findingView),
+  findingCount: z.number(),
+});
+export type ScanView = z.output<typeof scanView>;
+
+/** What a scan came to; its record is under `/runs/RUN/scans`. */
 export const scanned = z.object({
   record: z.string(),
   passed: z.boolean(),

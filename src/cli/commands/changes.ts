@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { endpoints } from '../../api/endpoints.ts';
+import { scanReport } from '../../api/scan-report.ts';
 import type { ChangeView } from '../../api/views.ts';
 import type { CliContext } from '../context.ts';
 import { wholeNumber } from '../input.ts';
@@ -37,6 +38,17 @@ export function changeCommands(program: Command, context: CliContext): void {
     .command('show <id>')
     .description('Show a change: versions, reviews, runs')
     .action(async (id: string) => print(await (await context.client()).call(endpoints.showChange, { params: { id: wholeNumber(id) } })));
+  change
+    .command('report <id>')
+    .description('What the scans say of the newest version, as Markdown')
+    .action(async (id: string) => {
+      const client = await context.client();
+      const view = await client.call(endpoints.showChange, { params: { id: wholeNumber(id) } });
+      const newest = view.versions.at(-1)?.version;
+      const run = view.runs.find((each) => each.event === 'change' && each.version === newest);
+      const scans = run ? await client.call(endpoints.showScans, { params: { id: run.id } }) : [];
+      show(context, program, scans, () => scanReport(scans).split('\n').map(plain));
+    });
   change
     .command('approve <id>')
     .description('Approve the newest version')

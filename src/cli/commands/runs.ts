@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Client } from '../../api/client.ts';
 import { endpoints } from '../../api/endpoints.ts';
+import { scanReport } from '../../api/scan-report.ts';
 import type { RunView } from '../../api/views.ts';
 import type { CliContext } from '../context.ts';
 import { wholeNumber } from '../input.ts';
@@ -40,6 +41,13 @@ export function runsCommands(program: Command, context: CliContext): void {
     .action(async (run: string) => {
       const view = await (await context.client()).call(endpoints.showRun, { params: { id: wholeNumber(run) } });
       show(context, program, view, (paint) => describeRun(paint, view));
+    });
+  runs
+    .command('scans <run>')
+    .description('What the scans of a run looked at and found, as Markdown')
+    .action(async (run: string) => {
+      const scans = await (await context.client()).call(endpoints.showScans, { params: { id: wholeNumber(run) } });
+      show(context, program, scans, () => scanReport(scans).split('\n').map(plain));
     });
   runs
     .command('watch <run>')
@@ -82,7 +90,12 @@ async function watch(context: CliContext, client: Client, run: number, quiet: bo
   for (;;) {
     context.signal.throwIfAborted();
     const view = await client.call(endpoints.showRun, { params: { id: run } });
-    for (const part of [...view.stages, ...view.images, ...view.deploys.map((d) => ({ ...d, name: `deploy ${d.environment}` }))]) {
+    for (const part of [
+      ...view.scans.map((s) => ({ ...s, name: `scan ${s.name}` })),
+      ...view.stages,
+      ...view.images,
+      ...view.deploys.map((d) => ({ ...d, name: `deploy ${d.environment}` })),
+    ]) {
       if (!over(part.status) || told.has(part.name)) continue;
       told.add(part.name);
       if (!quiet) context.note(`${badge(paint, part.status)} ${part.name} ${paint('dim', lasted(part.startedAt, part.finishedAt))}`);
@@ -104,6 +117,7 @@ export function describeRun(paint: Paint, view: RunView): string[] {
     ...(view.reason ? [`  ${plain(view.reason)}`] : []),
     ...view.notes.map((note) => paint('yellow', `  ${plain(note)}`)),
     ...view.stages.map((s) => line(s.name, s, s.executedIn ? `from run ${s.executedIn}` : '')),
+    ...view.scans.map((s) => line(`scan ${s.name}`, s, s.scanned ? foundText(s.scanned.found) : '')),
     ...view.images.map((i) =>
       line(`image ${i.name}`, i, [i.reference ?? '', ...(i.published ?? []).map((copy) => `\n      published ${plain(copy)}`)].join('')),
     ),
@@ -117,4 +131,9 @@ export function describeRun(paint: Paint, view: RunView): string[] {
         ]
       : []),
   ];
+}
+
+function foundText({ failing, new: fresh, known, waived }: { failing: number; new: number; known: number; waived: number }): string {
+  const parts = [failing && `${failing} failing`, fresh && `${fresh} new`, known && `${known} known before`, waived && `${waived} waived`];
+  return parts.filter((part) => part !== 0).join(', ') || 'nothing found';
 }

@@ -1,9 +1,10 @@
-import type { ChangeView } from '../../api/views.ts';
+import type { ChangeView, ScanView } from '../../api/views.ts';
 import { html, type Html } from './html.ts';
+import { scansView } from './scans.ts';
 import { badge, code, command, empty, facts, section, table, when } from './parts.ts';
 
 /** One change: where it stands, what was pushed, and who said what about which version. */
-export function changePage(view: ChangeView): Html {
+export function changePage(view: ChangeView, scans: readonly ScanView[] = []): Html {
   const newest = Math.max(0, ...view.versions.map((version) => version.version));
   return html`<p class="over">Change ${view.id} ${badge(view.state)}</p>
     <h1><bdi>${view.title}</bdi></h1>
@@ -21,6 +22,7 @@ export function changePage(view: ChangeView): Html {
       ])}
       ${next(view, newest)}
     </div>
+    ${scans.length > 0 && section('scans', 'What the scans say of the newest version', scansView(scans), { live: true })}
     ${section('reviews', 'Reviews', reviews(view), { live: true })}
     ${section('versions', 'Versions', versions(view, newest), { live: true })} ${section('change-runs', 'Runs', runs(view), { live: true })}`;
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ChangeView, RunView } from '../../api/views.ts';
+import type { ChangeView, RunView, ScanView, FindingView } from '../../api/views.ts';
 import { changePage } from './change.ts';
 import { homePage } from './home.ts';
 import { html, Html } from './html.ts';
@@ -77,9 +77,45 @@ const run: RunView = {
   deploys: [{ environment: 'demo', status: 'waiting' }],
   papers: [{ predicateType: 'https://waybill.dev/review/v1', subject: digest, ledgerIndex: 9, at }],
 };
+const scan: ScanView = {
+  name: 'dependencies',
+  record: digest,
+  scanner: 'waybill 0.1.0',
+  passed: false,
+  level: 'new',
+  reasons: ['new: CVE-2018-16487 in lodash 4.17.4 in package-lock.json'],
+  notes: ['a waiver meets nothing any more: CVE-1 (anna)'],
+  startedAt: at,
+  finishedAt: at,
+  covered: {
+    files: 12,
+    bytes: 2_000_000,
+    components: 30,
+    databases: [{ ecosystem: 'npm', advisories: 467, updatedAt: at }],
+    skipped: [],
+    skippedCount: 0,
+  },
+  findings: [
+    {
+      kind: 'vulnerability',
+      id: 'CVE-2018-16487',
+      key: 'k',
+      severity: 'high',
+      title: 'CVE-2018-16487 in lodash 4.17.4',
+      fix: 'Take lodash 4.17.11.',
+      where: ['package-lock.json:9'],
+      isNew: true,
+      fails: true,
+      component: 'pkg:npm/lodash@4.17.4',
+      paths: [['./', 'pkg:npm/async@2.6.0', 'pkg:npm/lodash@4.17.4']],
+    },
+  ],
+  findingCount: 1,
+};
 const line = (text: string, stream = 'stdout'): LogLine => ({ at, stream, text });
 const shownRun = (view: RunView, lines: readonly LogLine[] = []) =>
-  runPage({ view, now, picked: false, logs: ['stage/core/unit'], log: { name: 'stage/core/unit', lines, total: lines.length } }).text;
+  runPage({ view, scans: [], now, picked: false, logs: ['stage/core/unit'], log: { name: 'stage/core/unit', lines, total: lines.length } })
+    .text;
 
 /** The same words everywhere that somebody else can choose a text. */
 function everywhere(text: string): Readonly<Record<string, string>> {
@@ -93,6 +129,28 @@ function everywhere(text: string): Readonly<Record<string, string>> {
     environments: [{ environment: text, where: text, release: { repository: text, commit: text, run: 1, digests: [text], at: text } }],
     refusals: [{ at: text, what: text, detail: text }],
   });
+  const found: FindingView = {
+    kind: 'vulnerability',
+    id: text,
+    key: text,
+    severity: 'high',
+    title: text,
+    fix: text,
+    where: [text],
+    isNew: true,
+    fails: true,
+    paths: [[text, text]],
+    notAffected: text,
+    waiver: { reason: text, owner: text, expires: text },
+  };
+  const evilScan: ScanView = {
+    ...scan,
+    name: text,
+    reasons: [text],
+    notes: [text],
+    level: text,
+    findings: [found, { ...found, fails: false }],
+  };
   const [stage] = run.stages;
   assert.ok(stage);
   const evilRun: RunView = {
@@ -113,9 +171,15 @@ function everywhere(text: string): Readonly<Record<string, string>> {
   };
   return {
     home: body.text,
-    change: changePage(evil).text,
-    run: runPage({ view: evilRun, now, picked: true, logs: [text], log: { name: text, lines: [line(text), line(text, text)], total: 2 } })
-      .text,
+    change: changePage(evil, [evilScan]).text,
+    run: runPage({
+      view: evilRun,
+      scans: [evilScan],
+      now,
+      picked: true,
+      logs: [text],
+      log: { name: text, lines: [line(text), line(text, text)], total: 2 },
+    }).text,
     image: imagePage({
       digest: text,
       reference: text,
@@ -223,13 +287,27 @@ test('the log that is shown first is what failed, else what runs, else the last 
   assert.equal(chooseLog(run, []), undefined);
 });
 
+test('what a scan found stands with where, how bad, how it came in and what to do; and with what was looked at', () => {
+  const { text } = runPage({ view: run, scans: [scan], now, picked: false, logs: [] });
+  for (const said of [
+    /CVE-2018-16487 in lodash 4\.17\.4/,
+    /package-lock\.json:9/,
+    /pkg:npm\/async@2\.6\.0 → pkg:npm\/lodash/,
+    /Take lodash 4\.17\.11/,
+    /467 advisories for npm/,
+    /meets nothing any more/,
+  ])
+    assert.match(text, said);
+  assert.match(changePage(change, [scan]).text, /What the scans say of the newest version/);
+});
+
 test('of a long log the end is shown, and how to read the rest', async () => {
   async function* lines() {
     for (let index = 0; index < 3 * maxLines; index += 1) yield line(`line ${index}`);
   }
   const log = await tailOf('stage/core/unit', lines());
   assert.deepEqual([log.lines.length, log.total, log.lines.at(-1)?.text], [maxLines, 3 * maxLines, `line ${3 * maxLines - 1}`]);
-  const { text } = runPage({ view: run, now, picked: false, logs: [log.name], log });
+  const { text } = runPage({ view: run, scans: [], now, picked: false, logs: [log.name], log });
   assert.match(text, new RegExp(`${2 * maxLines} earlier lines are left out[^]*waybill runs log 4 stage/core/unit`));
 });
 

@@ -1,13 +1,15 @@
-import type { RunView } from '../../api/views.ts';
+import type { RunView, ScanView } from '../../api/views.ts';
 import { html, type Html } from './html.ts';
 import { jobList } from './job-list.ts';
 import { logView, type LogTail } from './log.ts';
 import { paperTitle } from './paper.ts';
 import { badge, code, empty, facts, section, table, took, when } from './parts.ts';
+import { scansView } from './scans.ts';
 import { isOver, parts, whyOf, type Part } from './run-parts.ts';
 
 export type RunPage = {
   readonly view: RunView;
+  readonly scans: readonly ScanView[];
   readonly logs: readonly string[];
   /** The log that is shown, if anything was written yet. */
   readonly log?: LogTail;
@@ -17,7 +19,7 @@ export type RunPage = {
 };
 
 /** One run: the way as a row of boxes, jobs and steps beside the live log, the papers last. */
-export function runPage({ view, logs, log, picked, now }: RunPage): Html {
+export function runPage({ view, scans, logs, log, picked, now }: RunPage): Html {
   const all = parts(view);
   const over = isOver(view.status);
   return html`<div id="summary" data-live ${!over && 'data-open=1500'}>
@@ -34,6 +36,7 @@ export function runPage({ view, logs, log, picked, now }: RunPage): Html {
       </nav>
       ${section('log-section', html`Log ${log && html`<span class="soft">of ${log.name}</span>`}`, logView(view.id, log, { over, picked }))}
     </div>
+    ${(scans.length > 0 || view.scans.length > 0) && section('scans', 'Scans', scansView(scans), { live: true })}
     ${section('papers', 'Papers', papers(view), { live: true })}`;
 }
 

@@ -9,6 +9,7 @@ import { listRefusals } from '../../ops/list-refusals.ts';
 import { showChange } from '../../ops/show-change.ts';
 import { showPapers } from '../../ops/show-papers.ts';
 import { listRuns, showRun } from '../../ops/show-run.ts';
+import { scansOfChange, showScans } from '../../ops/show-scans.ts';
 import type { World } from '../../ops/world.ts';
 import { asWaybillError } from '../errors.ts';
 import { changePage } from '../pages/change.ts';
@@ -111,6 +112,7 @@ export function pageRoutes(app: FastifyInstance, world: World, who: Authenticate
     const name = names.find((each) => each.join('/') === shown);
     const body = runPage({
       view: run,
+      scans: await showScans(world, id),
       logs,
       picked: picked !== undefined,
       now: world.clock.now(),
@@ -123,7 +125,11 @@ export function pageRoutes(app: FastifyInstance, world: World, who: Authenticate
 
   view('/changes/:id', async (request) => {
     const change = await showChange(world, await world.source.getChange(numberIn(request) as ChangeId));
-    return { title: `Change ${change.id}: ${change.title}`, body: changePage(change), script: liveScript };
+    return {
+      title: `Change ${change.id}: ${change.title}`,
+      body: changePage(change, await scansOfChange(world, change)),
+      script: liveScript,
+    };
   });
 
   view('/images/:digest', async (request) => {

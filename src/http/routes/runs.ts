@@ -5,6 +5,7 @@ import { endpoints, streams } from '../../api/endpoints.ts';
 import { WaybillError } from '../../kernel/error.ts';
 import type { RunId } from '../../kernel/ids.ts';
 import { listRuns, showRun } from '../../ops/show-run.ts';
+import { showScans } from '../../ops/show-scans.ts';
 import type { World } from '../../ops/world.ts';
 import type { LogName } from '../../run/logs.ts';
 import { allow } from '../access.ts';
@@ -25,6 +26,7 @@ export function runRoutes(app: FastifyInstance, world: World, who: Authenticate)
     }),
   );
   serve(app, who, endpoints.showRun, async ({ params }) => showRun(world, params.id as RunId));
+  serve(app, who, endpoints.showScans, async ({ params }) => showScans(world, params.id as RunId));
   serve(app, who, endpoints.cancelRun, async ({ params, body }, person) => {
     await world.engine().cancel(params.id as RunId, person.id, body.reason);
     return showRun(world, params.id as RunId);
