@@ -1,26 +1,17 @@
-import { availableParallelism } from 'node:os';
 import { addAbortSignal } from 'node:stream';
 import type { Digest } from '../../kernel/digest.ts';
 import { withDeadline } from '../../kernel/deadline.ts';
-import { WaybillError, isWaybillError } from '../../kernel/error.ts';
+import { WaybillError } from '../../kernel/error.ts';
 import { createLayout, refNameAnnotation, type Layout } from '../../oci/layout.ts';
 import type { ImageManifest } from '../../oci/manifest.ts';
 import { ociConfig, ociIndex, ociManifest } from '../../oci/media-types.ts';
 import type { PlannedImage, PlannedLayer } from '../../plan/plan.ts';
 import { readBase } from './base-layers.ts';
 import type { BuildContext, BuiltImage, BuiltLayer, BuiltManifest } from './build-context.ts';
-import { buildLayer } from './build-layer.ts';
+import { buildLayers } from './build-layers.ts';
 import { compressorOf, layerMediaTypes } from './compress.ts';
-import { folderTree } from './folder-tree.ts';
 import { imageConfig, seconds } from './image-config.ts';
-import { openLayerCache } from './layer-cache.ts';
-import { defaultLimits } from './limits.ts';
-import { openPackers } from './packers.ts';
 import { parsePlatform, suits, type Platform } from './platform.ts';
-import { splitEntries, type LayerPart } from './split.ts';
-import { tarTree } from './tar-tree.ts';
-import type { Tree } from './tree.ts';
-import { walk, type LayerEntry } from './walk.ts';
 
 /** What container engines mount on top of one another. */
 const mostLayers = 127;
@@ -135,76 +126,6 @@ async function copyBase(planned: PlannedImage, platform: Platform, context: Buil
   }
   context.onProgress({ kind: 'base', digest: image.digest, size: read.layers.reduce((sum, layer) => sum + layer.size, 0) });
   return { ...read, reference: planned.base, resolved: image.resolved };
-}
-
-async function buildLayers(
-  planned: PlannedImage,
-  room: number,
-  context: BuildContext,
-  layout: Layout,
-): Promise<ReadonlyMap<PlannedLayer, readonly BuiltLayer[]>> {
-  const cache = context.cache === undefined ? undefined : await openLayerCache(context.cache);
-  const built = new Map<PlannedLayer, readonly BuiltLayer[]>();
-  const threads = context.concurrency ?? availableParallelism();
-  await using packers = openPackers(threads);
-  let left = room - planned.layers.length;
-  if (left < 0)
-    throw new WaybillError('LIMIT_EXCEEDED', `image ${planned.name} has more than ${mostLayers} layers, with those of its base`);
-  for (const group of Map.groupBy(planned.layers, (layer) => JSON.stringify(layer.after)).values()) {
-    await using resources = new AsyncDisposableStack();
-    const tree = resources.use(await treeOf(group[0]?.after ?? [], context, resources));
-    for (const layer of group) {
-      try {
-        const readFrom = Date.now();
-        const parts = partsOf(planned, layer, tree, left + 1, context);
-        left -= parts.length - 1;
-        const image = planned.name;
-        const compression = planned.compression ?? 'zstd';
-        const options = { image, compression, layout, cache, readFrom, context, packers: parts.length > 1 ? packers : undefined };
-        built.set(layer, await inOrder(parts, threads, (part) => buildLayer(layer, part, options)));
-      } catch (error) {
-        throw placed(error, planned, layer);
-      }
-    }
-  }
-  return built;
-}
-
-function partsOf(planned: PlannedImage, layer: PlannedLayer, tree: Tree, most: number, context: BuildContext): readonly LayerPart[] {
-  const limits = { ...defaultLimits, ...context.limits };
-  const entries: LayerEntry[] = [];
-  for (const entry of walk(tree, { from: layer.from, to: layer.to, parents: planned.base === 'scratch', limits })) {
-    if (entries.length % 1024 === 0) context.signal.throwIfAborted();
-    entries.push(entry);
-  }
-  return layer.split === false ? [{ entries }] : splitEntries(entries, most);
-}
-
-/** Results in the order of the items, a few at a time. When one fails, the others have ended before this throws. */
-async function inOrder<T, R>(items: readonly T[], atOnce: number, work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  const queue = [...items.entries()];
-  const worker = async () => {
-    for (let next = queue.shift(); next; next = queue.shift()) results[next[0]] = await work(next[1]);
-  };
-  const ends = await Promise.allSettled(Array.from({ length: atOnce }, worker));
-  for (const end of ends) if (end.status === 'rejected') throw end.reason;
-  return results;
-}
-
-/** The commit's own tree, or what the commands made of a checkout of it. */
-async function treeOf(after: readonly string[], context: BuildContext, resources: AsyncDisposableStack): Promise<Tree> {
-  if (after.length === 0)
-    return await tarTree((abort) => context.source(abort), context.out, { ...defaultLimits, ...context.limits }, context.signal);
-  const start = performance.now();
-  const sandbox = resources.use(await context.sandbox(after, context.signal));
-  context.onProgress({ kind: 'sandbox', commands: after, milliseconds: performance.now() - start });
-  return folderTree(sandbox.folder);
-}
-
-function placed(error: unknown, planned: PlannedImage, { from, to }: PlannedLayer): unknown {
-  if (!isWaybillError(error, 'NOT_FOUND', 'IMAGE_LAYER_INVALID', 'LIMIT_EXCEEDED')) return error;
-  return new WaybillError(error.code, `layer ${from} → ${to} of image ${planned.name}: ${error.detail}`, { cause: error, fix: error.fix });
 }
 
 /** OCI image-spec, annotations.md. The same are labels of the configuration, where most tools look for them. */

@@ -17,36 +17,37 @@ import { BlockPool, tarBlocks, type TarOptions } from './tar.ts';
 import type { LayerEntry } from './walk.ts';
 
 /** Changes when equal entries would be packed into other bytes than before. */
-const packing = 'waybill-tar-2';
+export const packing = 'waybill-tar-2';
 
-/**
- * One layer from its entries: from the cache when the files are the same, or when what would be packed is; else packed and compressed.
- * @param readFrom when the walk over the entries began, in milliseconds since the epoch
- */
-export async function buildLayer(
-  planned: PlannedLayer,
-  part: LayerPart,
-  options: {
-    readonly image: string;
-    readonly compression: Compression;
-    readonly layout: Layout;
-    readonly cache: LayerCache | undefined;
-    readonly readFrom: number;
-    /** Threads, when several layers are made side by side; else one layer is compressed on all cores. */
-    readonly packers: Packers | undefined;
-    readonly context: BuildContext;
-  },
-): Promise<BuiltLayer> {
+export type LayerOptions = {
+  readonly image: string;
+  readonly compression: Compression;
+  readonly layout: Layout;
+  readonly cache: LayerCache | undefined;
+  /** When the walk over the entries began, in milliseconds since the epoch. */
+  readonly readFrom: number;
+  /** Threads, when several layers are made side by side; else one layer is compressed on all cores. */
+  readonly packers: Packers | undefined;
+  readonly context: BuildContext;
+};
+
+/** Where a layer stands in an image, as the cache remembers it. */
+export function placeOf(image: string, { from, to, platform }: PlannedLayer, part: string | undefined, compressor: string): string {
+  return JSON.stringify([image, from, to, part, platform, compressor]);
+}
+
+export function tarOptions(planned: PlannedLayer, { mtime, created }: BuildContext): TarOptions {
+  return { mtime: mtime ?? created, owner: planned.owner ?? { uid: 0, gid: 0 }, modes: planned.modes ?? 'normal' };
+}
+
+/** One layer from its entries: from the cache when the files are the same, or when what would be packed is; else packed and compressed. */
+export async function buildLayer(planned: PlannedLayer, part: LayerPart, options: LayerOptions): Promise<BuiltLayer> {
   const { compression, layout, cache, context, readFrom, packers } = options;
   const start = performance.now();
   const { from, to, platform } = planned;
-  const tar: TarOptions = {
-    mtime: context.mtime ?? context.created,
-    owner: planned.owner ?? { uid: 0, gid: 0 },
-    modes: planned.modes ?? 'normal',
-  };
+  const tar = tarOptions(planned, context);
   const compressor = compressorOf(compression);
-  const place = JSON.stringify([options.image, from, to, part.name, platform, compressor]);
+  const place = placeOf(options.image, planned, part.name, compressor);
   const key = cache && metadataKey(part.entries, [packing, compressor, JSON.stringify(tar)]);
   const known = await cache?.byMetadata(key, layout);
   let made: CachedLayer | undefined = known;
@@ -70,9 +71,12 @@ export async function buildLayer(
   return layer;
 }
 
-type Options = Parameters<typeof buildLayer>[2];
-
-async function packElsewhere(packers: Packers, entries: readonly LayerEntry[], tar: TarOptions, options: Options): Promise<CachedLayer> {
+async function packElsewhere(
+  packers: Packers,
+  entries: readonly LayerEntry[],
+  tar: TarOptions,
+  options: LayerOptions,
+): Promise<CachedLayer> {
   const { layout, compression, context } = options;
   const out = layout.blobPath(digestOf(randomUUID()));
   try {
@@ -84,7 +88,7 @@ async function packElsewhere(packers: Packers, entries: readonly LayerEntry[], t
   }
 }
 
-async function packHere(entries: readonly LayerEntry[], tar: TarOptions, options: Options): Promise<CachedLayer> {
+async function packHere(entries: readonly LayerEntry[], tar: TarOptions, options: LayerOptions): Promise<CachedLayer> {
   const { layout, compression, context } = options;
   const done: Compressed = { uncompressedSize: 0 };
   const pool = new BlockPool();

@@ -1,6 +1,6 @@
 import { createHash, randomUUID, webcrypto } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { copyFile, link, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { digestOf, hexOf, isDigest, type Digest } from '../../kernel/digest.ts';
@@ -9,6 +9,9 @@ import type { MetadataKey } from './metadata-key.ts';
 
 /** A layer as it is kept. */
 export type CachedLayer = { readonly diffId: Digest; readonly digest: Digest; readonly size: number };
+
+/** All layers of one place of an image, under the key of what they were made from. */
+export type KeptParts = { readonly key: string; readonly parts: readonly (CachedLayer & { readonly name?: string | undefined })[] };
 
 /**
  * Compressed layers of earlier builds, by what they were made from: an unchanged tree is neither packed nor compressed. What comes out is
@@ -20,6 +23,12 @@ export type LayerCache = {
   byMetadata(key: MetadataKey | undefined, layout: Layout): Promise<CachedLayer | undefined>;
   /** Puts the layer with this diffID and compressor into `layout`. */
   byDiffId(diffId: Digest, compressor: string, layout: Layout): Promise<CachedLayer | undefined>;
+  /** What the last build kept for all of that place, if its blobs are whole: they are read while the caller lists the files. */
+  lastParts(place: string): Promise<KeptParts | undefined>;
+  /** Puts layers that `lastParts` gave into `layout`. */
+  put(parts: KeptParts, layout: Layout): Promise<void>;
+  /** Remembers which layers a place was split into, and the key of all its files together. */
+  keepParts(place: string, parts: KeptParts, made: { readonly changedAt: number; readonly readFrom: number }): Promise<void>;
   /** Whether a layer of that place was kept before, so that hashing before compressing may pay. */
   knows(place: string): Promise<boolean>;
   /** @param readFrom when reading began, in milliseconds since the epoch */
@@ -38,32 +47,42 @@ const defaultBytes = 8 * 2 ** 30;
 /** What a build that was killed has left under a temporary name. */
 const staleMs = 24 * 60 * 60_000;
 
-const recordSchema = z.object({
-  diffId: z.custom<Digest>((value) => typeof value === 'string' && isDigest(value)),
-  digest: z.custom<Digest>((value) => typeof value === 'string' && isDigest(value)),
-  size: z.int().min(0),
+const digestSchema = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value));
+const recordSchema = z.object({ diffId: digestSchema, digest: digestSchema, size: z.int().min(0) });
+const partsSchema = z.object({
+  key: z.string(),
+  parts: z
+    .array(recordSchema.extend({ name: z.string().optional() }))
+    .min(1)
+    .max(127),
 });
+/** Blobs that are read to be checked at once; each is in memory as a whole, up to `inOnePiece`. */
+const checkedAtOnce = 2;
 
 export async function openLayerCache(folder: string, maxBytes = defaultBytes): Promise<LayerCache> {
   const blobs = join(folder, 'blobs');
   const records = join(folder, 'records');
   await mkdir(blobs, { recursive: true });
   await mkdir(records, { recursive: true });
-  const recordOf = (kind: 'metadata' | 'diff' | 'place', key: string) => join(records, `${kind}-${hexOf(digestOf(key))}.json`);
+  const recordOf = (kind: 'metadata' | 'diff' | 'place' | 'parts', key: string) => join(records, `${kind}-${hexOf(digestOf(key))}.json`);
   const blobOf = (digest: Digest) => join(blobs, hexOf(digest));
 
   async function take(record: string, layout: Layout): Promise<CachedLayer | undefined> {
-    const found = await readRecord(record);
+    const found = await readRecord(record, recordSchema);
     if (!found) return undefined;
     const path = blobOf(found.digest);
     if (!(await isWhole(path, found))) {
       await Promise.all([rm(path, { force: true }), rm(record, { force: true })]);
       return undefined;
     }
-    const now = new Date();
-    await utimes(path, now, now);
-    await linkOrCopy(path, layout.blobPath(found.digest));
+    await use(found, layout);
     return found;
+  }
+
+  async function use({ digest }: CachedLayer, layout: Layout): Promise<void> {
+    const now = new Date();
+    await utimes(blobOf(digest), now, now);
+    await linkOrCopy(blobOf(digest), layout.blobPath(digest));
   }
 
   async function evict(): Promise<void> {
@@ -83,6 +102,23 @@ export async function openLayerCache(folder: string, maxBytes = defaultBytes): P
   return {
     byMetadata: async (key, layout) => key && (await take(recordOf('metadata', key.key), layout)),
     byDiffId: (diffId, compressor, layout) => take(recordOf('diff', `${compressor}\n${diffId}`), layout),
+    async lastParts(place) {
+      const found = await readRecord(recordOf('parts', place), partsSchema);
+      if (!found) return undefined;
+      const queue = [...found.parts];
+      let whole = true;
+      const worker = async () => {
+        for (let part = queue.pop(); part && whole; part = queue.pop()) if (!(await isWhole(blobOf(part.digest), part))) whole = false;
+      };
+      await Promise.all(Array.from({ length: checkedAtOnce }, worker));
+      return whole ? found : undefined;
+    },
+    async put({ parts }, layout) {
+      for (const part of parts) await use(part, layout);
+    },
+    async keepParts(place, parts, { changedAt, readFrom }) {
+      if (changedAt + tickMs < readFrom) await writeWhole(recordOf('parts', place), JSON.stringify(parts));
+    },
     knows: async (place) => (await unlessMissing(stat(recordOf('place', place)))) !== undefined,
     async keep(layer, layout, { key, compressor, place, readFrom }) {
       const path = blobOf(layer.digest);
@@ -96,11 +132,11 @@ export async function openLayerCache(folder: string, maxBytes = defaultBytes): P
   };
 }
 
-async function readRecord(path: string): Promise<CachedLayer | undefined> {
+async function readRecord<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
   const text = await unlessMissing(readFile(path, 'utf8'));
   if (text === undefined) return undefined;
   try {
-    return recordSchema.parse(JSON.parse(text));
+    return schema.parse(JSON.parse(text));
   } catch {
     // Not what was written: as good as not there.
     return undefined;
@@ -108,14 +144,21 @@ async function readRecord(path: string): Promise<CachedLayer | undefined> {
 }
 
 async function isWhole(path: string, layer: CachedLayer): Promise<boolean> {
-  const info = await unlessMissing(stat(path));
-  if (!info?.isFile() || info.size !== layer.size) return false;
+  const handle = await unlessMissing(open(path, constants.O_RDONLY | constants.O_NOFOLLOW));
+  if (!handle) return false;
+  await using file = handle;
+  const info = await file.stat();
+  if (!info.isFile() || info.size !== layer.size) return false;
   if (info.size > inOnePiece) {
     const hash = createHash('sha256');
-    for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(chunk as Buffer);
+    for await (const chunk of file.createReadStream({ highWaterMark: 2 ** 20, autoClose: false })) hash.update(chunk as Buffer);
     return `sha256:${hash.digest('hex')}` === layer.digest;
   }
-  const hash = await webcrypto.subtle.digest('SHA-256', await readFile(path));
+  const content = Buffer.allocUnsafeSlow(info.size);
+  let filled = 0;
+  for (let read = -1; filled < content.length && read !== 0; filled += read)
+    read = (await file.read(content, filled, content.length - filled, filled)).bytesRead;
+  const hash = await webcrypto.subtle.digest('SHA-256', content.subarray(0, filled));
   return `sha256:${Buffer.from(hash).toString('hex')}` === layer.digest;
 }
 

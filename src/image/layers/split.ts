@@ -34,35 +34,38 @@ export function splitEntries(entries: readonly LayerEntry[], most: number): Laye
   }
   const layers = dependencies >= worthSpreading && most > spread ? spread : 1;
   if (dependencies < worthALayer || (layers === 1 && rest === 0) || most < 2) return [{ entries }];
+  const buckets = new Map<string, number>();
   const groups = packages.map((found) => {
     if (!found || layers === 1) return found && 0;
     // A package that is much larger than its share goes by its own folders.
     const large = (sizes.get(found.name) ?? 0) > (2 * dependencies) / layers;
-    return bucketOf(large ? `${found.name}/${found.inside}` : found.name, layers);
+    const name = large ? `${found.name}/${found.inside}` : found.name;
+    let bucket = buckets.get(name);
+    if (bucket === undefined) buckets.set(name, (bucket = bucketOf(name, layers)));
+    return bucket;
   });
   return partsOf(entries, groups, layers);
 }
 
 function partsOf(entries: readonly LayerEntry[], groups: readonly (number | undefined)[], layers: number): LayerPart[] {
   const parents = parentsOf(entries);
-  const members = Array.from({ length: layers + 1 }, () => new Set<number>());
-  /** With the folders above it. */
-  const add = (part: number, index: number) => {
-    const set = members[part];
-    if (!set || set.has(index)) return;
-    set.add(index);
-    const parent = parents[index];
-    if (parent !== undefined) add(part, parent);
-  };
-  // What is in the rest comes last, above the dependencies: it changes most often.
-  const partOf = (index: number) => groups[index] ?? layers;
   const inner = new Set(parents);
-  for (const [index, entry] of entries.entries()) if (entry.type !== 'folder' || !inner.has(index)) add(partOf(index), index);
-  return members.flatMap((set, part) => {
-    if (set.size === 0) return [];
+  /** A bit for each part that an entry belongs to. What is in the rest comes last, above the dependencies: it changes most often. */
+  const memberships = new Uint16Array(entries.length);
+  for (const [index, entry] of entries.entries()) {
+    if (entry.type === 'folder' && inner.has(index)) continue;
+    const bit = 1 << (groups[index] ?? layers);
+    // With the folders above it; where one is there already, so are those above that.
+    for (let at: number | undefined = index; at !== undefined; at = parents[at]) {
+      const before = memberships[at] ?? 0;
+      if ((before & bit) !== 0) break;
+      memberships[at] = before | bit;
+    }
+  }
+  return Array.from({ length: layers + 1 }, (_, part) => {
     const name = part === layers ? 'rest' : layers === 1 ? 'dependencies' : `dependencies ${part + 1} of ${layers}`;
-    return [{ name, entries: entries.filter((_, index) => set.has(index)) }];
-  });
+    return { name, entries: entries.filter((_entry, index) => ((memberships[index] ?? 0) & (1 << part)) !== 0) };
+  }).filter((part) => part.entries.length > 0);
 }
 
 /** The index of the folder that each entry lies in; entries come in the order of a walk. */

@@ -51,23 +51,46 @@ export function* walk(tree: Tree, options: WalkOptions): Generator<LayerEntry> {
     if (options.parents || depth === target.length)
       yield counted.entry({ type: 'folder', path: target.slice(0, depth).join('/'), mode: depth === target.length ? own : 0o755 });
   }
-  if (isFolder) yield* walkFolder(here, target.join('/'), 0, counted, limits);
-  else if (found !== undefined) yield* entryOf(found, target.join('/'), 0, counted, limits);
+  if (isFolder) yield* walkFolder(here, target.join('/'), counted, limits);
+  else if (found !== undefined) yield entryOf(found, target.join('/'), counted, limits);
 }
 
-function* walkFolder(folder: TreeFolder, path: string, depth: number, counted: Counter, limits: LayerLimits): Generator<LayerEntry> {
-  if (depth > limits.depth) throw new WaybillError('LIMIT_EXCEEDED', `${JSON.stringify(path)} lies deeper than ${limits.depth} folders`);
-  const children = folder.children().map((child) => ({ child, key: child.type === 'folder' ? `${child.name}/` : child.name }));
-  children.sort((a, b) => compareBytes(a.key, b.key));
-  for (const { child } of children) {
-    yield* entryOf(child, path === '' ? child.name : `${path}/${child.name}`, depth, counted, limits);
+/** A folder that is being read, and what of it has not come yet; listed when its turn comes. */
+type Level = { readonly folder: TreeFolder; readonly path: string; children?: Iterator<TreeChild> };
+
+/** One loop over a stack instead of generators within generators, where every entry would climb through all levels above it. */
+function* walkFolder(top: TreeFolder, path: string, counted: Counter, limits: LayerLimits): Generator<LayerEntry> {
+  const levels: Level[] = [{ folder: top, path }];
+  try {
+    for (let level = levels.at(-1); level; level = levels.at(-1)) {
+      level.children ??= sorted(level.folder);
+      const next = level.children.next();
+      if (next.done) {
+        // The first one belongs to the caller.
+        if (levels.length > 1) level.folder[Symbol.dispose]();
+        levels.pop();
+        continue;
+      }
+      const child = next.value;
+      const at = level.path === '' ? child.name : `${level.path}/${child.name}`;
+      yield entryOf(child, at, counted, limits);
+      if (child.type !== 'folder') continue;
+      if (levels.length > limits.depth)
+        throw new WaybillError('LIMIT_EXCEEDED', `${JSON.stringify(at)} lies deeper than ${limits.depth} folders`);
+      levels.push({ folder: child.open(), path: at });
+    }
+  } finally {
+    for (const { folder } of levels.slice(1).toReversed()) folder[Symbol.dispose]();
   }
 }
 
-/** The order of the UTF-8 bytes, which is that of JavaScript's strings unless surrogates meet what comes after them. */
-function compareBytes(a: string, b: string): number {
-  if (beyond.test(a) || beyond.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b));
-  return a < b ? -1 : a > b ? 1 : 0;
+/** By the bytes of their names, a folder's with a slash behind it: the order of JavaScript's strings unless surrogates meet what comes after them. */
+function sorted(folder: TreeFolder): Iterator<TreeChild> {
+  const children = [...folder.children()];
+  const key = (child: TreeChild) => (child.type === 'folder' ? `${child.name}/` : child.name);
+  if (children.some(({ name }) => beyond.test(name))) children.sort((a, b) => Buffer.compare(Buffer.from(key(a)), Buffer.from(key(b))));
+  else children.sort((a, b) => (key(a) < key(b) ? -1 : 1));
+  return children.values();
 }
 
 const beyond = /[\ud800-\uffff]/;
@@ -77,29 +100,22 @@ function isUndecoded(child: TreeChild): boolean {
   return child.type === 'other' && child.name.includes('\uFFFD');
 }
 
-function* entryOf(child: TreeChild, path: string, depth: number, counted: Counter, limits: LayerLimits): Generator<LayerEntry> {
+function entryOf(child: TreeChild, path: string, counted: Counter, limits: LayerLimits): LayerEntry {
   // OCI image-spec, layer.md "Whiteouts": such a name would delete files of the layers below.
   if (child.name.startsWith('.wh.')) throw invalid(`${JSON.stringify(path)} begins with \`.wh.\`, which means a deletion in an image`);
   switch (child.type) {
-    case 'folder': {
-      yield counted.entry({ type: 'folder', path, mode: child.mode });
-      using folder = child.open();
-      yield* walkFolder(folder, path, depth + 1, counted, limits);
-      return;
-    }
+    case 'folder':
+      return counted.entry({ type: 'folder', path, mode: child.mode });
     case 'symlink': {
       const target = child.target();
       if (!isUtf8(target) || target.length === 0 || target.length > limits.path || target.includes(0)) {
         throw invalid(`${JSON.stringify(path)} is a symbolic link whose target is no valid text`);
       }
-      yield counted.entry({ type: 'symlink', path, target: target.toString('utf8') });
-      return;
+      return counted.entry({ type: 'symlink', path, target: target.toString('utf8') });
     }
-    case 'file': {
+    case 'file':
       counted.bytes(child.size, path);
-      yield counted.entry({ type: 'file', path, file: child });
-      return;
-    }
+      return counted.entry({ type: 'file', path, file: child });
     case 'other':
       throw invalid(`${JSON.stringify(path)} is a ${child.what}; an image holds files, folders and symbolic links`);
   }
