@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { WaybillError } from '../../kernel/error.ts';
 import { openSource } from '../layers/file-source.ts';
+import { OpenFolders } from '../layers/open-folders.ts';
 import type { Tree, TreeChild, TreeFolder } from '../layers/tree.ts';
 
 const create = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
@@ -37,7 +38,7 @@ export function readTreeFile(tree: Tree, path: string, maxBytes: number): Buffer
   if (child?.type !== 'file') return undefined;
   const { size } = child;
   if (size > maxBytes) throw new WaybillError('LIMIT_EXCEEDED', `${path} has ${size} bytes; at most ${maxBytes} are read`);
-  const file = stack.use(openSource(child.source));
+  const file = stack.use(openSource(child.source, stack.use(new OpenFolders())));
   const bytes = Buffer.alloc(size);
   for (let at = 0; at < size;) {
     const read = file.read(bytes, at, size - at, at);
@@ -78,7 +79,8 @@ async function write(folder: TreeFolder, to: string, time: Date, signal: AbortSi
 }
 
 async function writeFile(child: Extract<TreeChild, { type: 'file' }>, path: string, time: Date, signal: AbortSignal): Promise<void> {
-  using file = openSource(child.source);
+  using folders = new OpenFolders();
+  using file = openSource(child.source, folders);
   const { size } = child;
   const fd = openSync(path, create, (child.mode & 0o100) === 0 ? 0o644 : 0o755);
   try {

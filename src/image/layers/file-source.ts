@@ -1,9 +1,13 @@
-import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
+import { closeSync, fstatSync, readSync, type Stats } from 'node:fs';
 import { WaybillError, messageOf } from '../../kernel/error.ts';
+import type { OpenFolders } from './open-folders.ts';
 
-/** Where the bytes of a listed file are, as data that another thread can take: a path with the stamp it was listed with, or a piece of an open file. */
+/**
+ * Where the bytes of a listed file are, as data that another thread can take: a path below the root of its tree with the stamp it was listed
+ * with, or a piece of an open file.
+ */
 export type FileSource =
-  | { readonly path: string; readonly stamp: string; readonly shown: string }
+  | { readonly root: string; readonly path: string; readonly stamp: string }
   | { readonly fd: number; readonly at: number; readonly size: number };
 
 export type OpenFile = Disposable & {
@@ -17,10 +21,11 @@ export function stampOf({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
 }
 
 /**
- * Opens the very file that was listed, without following a link and without blocking on a FIFO.
+ * Opens the very file that was listed, without blocking on a FIFO.
+ * @param folders how to reach it without following a link; the same for all files of a tree, so that its folders are not opened for each
  * @throws WaybillError IMAGE_LAYER_INVALID when it was replaced or changed since, or cannot be read
  */
-export function openSource(source: FileSource): OpenFile {
+export function openSource(source: FileSource, folders: OpenFolders): OpenFile {
   if ('fd' in source) {
     const { fd, at, size } = source;
     return {
@@ -29,15 +34,15 @@ export function openSource(source: FileSource): OpenFile {
       [Symbol.dispose]() {},
     };
   }
-  const { path, stamp, shown } = source;
-  const fd = guarded(shown, () => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK));
+  const { root, path, stamp } = source;
+  const fd = guarded(path, () => folders.openFile(root, path));
   const stat = fstatSync(fd);
   if (!stat.isFile() || stampOf(stat) !== stamp) {
     closeSync(fd);
-    throw replaced(shown);
+    throw replaced(path);
   }
   return {
-    read: (into, offset, length, position) => guarded(shown, () => readSync(fd, into, offset, length, position)),
+    read: (into, offset, length, position) => guarded(path, () => readSync(fd, into, offset, length, position)),
     [Symbol.dispose]: () => closeSync(fd),
   };
 }

@@ -7,17 +7,20 @@ import type { Tree, TreeChild, TreeFolder } from './tree.ts';
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY } = constants;
 
 /**
- * A folder on disk whose contents nobody trusts. Each folder is opened without following links and its children are listed through that
- * descriptor (Linux: `/proc/PID/fd/N/name`, which is openat(2)), so that no swap of a component can lead outside. A file is opened later
- * by its path, and refused unless it is the very inode that was listed. FIFOs do not block.
+ * A folder on disk whose contents nobody trusts. Each folder is opened without following links and its names are listed through that
+ * descriptor (Linux: `/proc/PID/fd/N/name`, which is openat(2)), so that no swap of a component can lead outside. Files are looked at by
+ * their path, which takes half as long: what that says is believed only once the file was opened in the same way, and refused unless it is the
+ * very inode, in the very state, that was listed. FIFOs do not block.
  */
 export function folderTree(folder: string): Tree {
   const path = realpathSync(folder);
-  return { root: () => openFolder(path, path, '.'), async [Symbol.asyncDispose]() {} };
+  return { root: () => openFolder(path, path, ''), async [Symbol.asyncDispose]() {} };
 }
 
-/** `via` is how to reach it race-free, `real` where it must be, `shown` its path in the tree for messages. */
-function openFolder(via: string, real: string, shown: string): TreeFolder {
+/** `via` is how to reach it race-free, `path` where it is below `root`. */
+function openFolder(via: string, root: string, path: string): TreeFolder {
+  const shown = path === '' ? '.' : path;
+  const real = path === '' ? root : `${root}/${path}`;
   const fd = guarded(shown, () => openSync(via, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK));
   try {
     if (process.platform !== 'linux' && realpathSync(real) !== real) throw replaced(shown);
@@ -27,7 +30,7 @@ function openFolder(via: string, real: string, shown: string): TreeFolder {
   }
   const base = process.platform === 'linux' ? `/proc/${process.pid}/fd/${fd}` : real;
   return {
-    children: () => guarded(shown, () => list(base)).map((entry) => child(entry, base, real, shown)),
+    children: () => guarded(shown, () => list(base)).map((entry) => child(entry, base, root, path)),
     [Symbol.dispose]: () => closeSync(fd),
   };
 }
@@ -44,14 +47,13 @@ function list(base: string): Dirent[] {
   return entries.map((entry) => (whole.has(entry.name) ? entry : Object.assign(entry, { name: undecoded })));
 }
 
-function child(entry: Dirent, base: string, real: string, parent: string): TreeChild {
+function child(entry: Dirent, base: string, root: string, parent: string): TreeChild {
   const { name } = entry;
   if (name === undecoded) return { type: 'other', name, what: 'name that is not UTF-8' };
-  const via = `${base}/${name}`;
-  const shown = () => (parent === '.' ? name : `${parent}/${name}`);
+  const path = parent === '' ? name : `${parent}/${name}`;
   if (entry.isFile()) {
-    const stat = guarded(shown, () => lstatSync(via));
-    if (!stat.isFile()) throw replaced(shown());
+    const stat = guarded(path, () => lstatSync(`${root}/${path}`));
+    if (!stat.isFile()) throw replaced(path);
     const stamp = stampOf(stat);
     return {
       type: 'file',
@@ -60,15 +62,16 @@ function child(entry: Dirent, base: string, real: string, parent: string): TreeC
       mode: stat.mode & 0o7777,
       ...(stat.nlink > 1 ? { identity: `${stat.dev}:${stat.ino}` } : {}),
       stamp: { text: stamp, changedAt: stat.ctimeMs },
-      source: { path: `${real}/${name}`, stamp, shown: shown() },
+      source: { root, path, stamp },
     };
   }
+  const via = `${base}/${name}`;
   if (entry.isDirectory()) {
-    const { mode } = guarded(shown, () => lstatSync(via));
-    return { type: 'folder', name, mode: mode & 0o7777, open: () => openFolder(via, `${real}/${name}`, shown()) };
+    const { mode } = guarded(path, () => lstatSync(via));
+    return { type: 'folder', name, mode: mode & 0o7777, open: () => openFolder(via, root, path) };
   }
   if (entry.isSymbolicLink())
-    return { type: 'symlink', name, target: () => guarded(shown, () => readlinkSync(via, { encoding: 'buffer' })) };
+    return { type: 'symlink', name, target: () => guarded(path, () => readlinkSync(via, { encoding: 'buffer' })) };
   return { type: 'other', name, what: kindOf(entry) };
 }
 

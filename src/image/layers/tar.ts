@@ -1,5 +1,6 @@
 import { WaybillError } from '../../kernel/error.ts';
 import { openSource } from './file-source.ts';
+import { OpenFolders } from './open-folders.ts';
 import type { LayerEntry } from './walk.ts';
 
 /** Bytes of a block that `tarBlocks` makes; the last one may be shorter. Part of what decides a compressed layer's digest. */
@@ -40,6 +41,7 @@ export type Owner = { readonly uid: number; readonly gid: number };
 export function* tarBlocks(entries: Iterable<LayerEntry>, options: TarOptions, pool = new BlockPool()): Generator<Buffer> {
   const seconds = Math.max(0, Math.floor(options.mtime.getTime() / 1000));
   const names = new Map<string, string>();
+  using folders = new OpenFolders();
   let block = pool.take();
   let used = 0;
   function* put(bytes: Buffer): Generator<Buffer> {
@@ -60,8 +62,8 @@ export function* tarBlocks(entries: Iterable<LayerEntry>, options: TarOptions, p
     if (entry.type !== 'file' || first !== undefined) continue;
     const { size, identity } = entry.file;
     if (identity !== undefined) names.set(identity, entry.path);
-    if (size === 0) continue;
-    using file = openSource(entry.file.source);
+    // An empty one too: only then is it sure that it is the one that was listed.
+    using file = openSource(entry.file.source, folders);
     for (let position = 0; position < size;) {
       const length = file.read(block, used, Math.min(blockSize - used, size - position), position);
       if (length === 0) throw new WaybillError('IMAGE_LAYER_INVALID', `${JSON.stringify(entry.path)} became shorter while it was read`);
