@@ -10,6 +10,7 @@ import { folderTree } from './folder-tree.ts';
 import { openLayerCache, type KeptParts } from './layer-cache.ts';
 import { defaultLimits } from './limits.ts';
 import { metadataKey, type MetadataKey } from './metadata-key.ts';
+import { runJob } from './pack.ts';
 import { openPackers, type Packers } from './packers.ts';
 import { splitEntries, type LayerPart } from './split.ts';
 import { tarTree } from './tar-tree.ts';
@@ -18,6 +19,8 @@ import { walk, type LayerEntry } from './walk.ts';
 
 /** Entries that are listed before others get their turn: about two milliseconds. */
 const bite = 256;
+/** A kept layer that is smaller is hashed before a thread has started. */
+const worthAThread = 4 * 2 ** 20;
 /** From so many bytes of files on, the threads are started while the rest is listed. */
 const worthThreads = 32 * 2 ** 20;
 
@@ -31,10 +34,13 @@ export async function buildLayers(
   context: BuildContext,
   layout: Layout,
 ): Promise<ReadonlyMap<PlannedLayer, readonly BuiltLayer[]>> {
-  const cache = context.cache === undefined ? undefined : await openLayerCache(context.cache);
   const built = new Map<PlannedLayer, readonly BuiltLayer[]>();
   const threads = context.concurrency ?? availableParallelism();
   await using packers = openPackers(threads);
+  const digest = async (path: string, size: number) =>
+    size < worthAThread ? runJob({ kind: 'digest', path }) : await packers.run({ kind: 'digest', path }, context.signal);
+  // One core lists files meanwhile.
+  const cache = context.cache === undefined ? undefined : await openLayerCache(context.cache, { digest, atOnce: Math.max(1, threads - 1) });
   let left = room - planned.layers.length;
   if (left < 0) throw new WaybillError('LIMIT_EXCEEDED', `image ${planned.name} has more layers than fit above those of its base`);
   for (const group of Map.groupBy(planned.layers, (layer) => JSON.stringify(layer.after)).values()) {

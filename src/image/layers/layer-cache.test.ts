@@ -77,7 +77,7 @@ test('a folder that nobody touched is not even read; whatever is done to it, it 
 test('the least used go when there is too much, and what a killed build left', async () => {
   await using folder = await temporaryFolder();
   const layout = await createLayout(join(folder.path, 'layout'));
-  const cache = await openLayerCache(join(folder.path, 'cache'), 2_500);
+  const cache = await openLayerCache(join(folder.path, 'cache'), { maxBytes: 2_500 });
   const left = join(folder.path, 'cache/blobs/.left');
   await writeFile(left, 'half');
   await utimes(left, new Date(0), new Date(0));

@@ -1,6 +1,6 @@
-import { createHash, randomUUID, webcrypto } from 'node:crypto';
-import { constants } from 'node:fs';
-import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { copyFile, link, lstat, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { digestOf, hexOf, isDigest, type Digest } from '../../kernel/digest.ts';
@@ -41,8 +41,6 @@ export type LayerCache = {
 
 /** File systems stamp in ticks of the kernel (at most 10 ms on Linux); a file that was touched so shortly before it was read is not trusted. */
 const tickMs = 100;
-/** Up to this size a layer is hashed in one piece, on another thread. */
-const inOnePiece = 64 * 2 ** 20;
 const defaultBytes = 8 * 2 ** 30;
 /** What a build that was killed has left under a temporary name. */
 const staleMs = 24 * 60 * 60_000;
@@ -56,10 +54,20 @@ const partsSchema = z.object({
     .min(1)
     .max(127),
 });
-/** Blobs that are read to be checked at once; each is in memory as a whole, up to `inOnePiece`. */
-const checkedAtOnce = 2;
+/** Beyond so many bytes for each, one more blob is read at once when all of a place are checked. */
+const worthAnother = 256 * 2 ** 20;
 
-export async function openLayerCache(folder: string, maxBytes = defaultBytes): Promise<LayerCache> {
+export type LayerCacheOptions = {
+  /** Of all blobs; the least used go above it. */
+  readonly maxBytes?: number;
+  /** Of the file at a path; where it is left out, files are read and hashed on the calling thread. */
+  readonly digest?: (path: string, size: number) => Promise<Digest>;
+  /** Blobs that may be read at once. */
+  readonly atOnce?: number;
+};
+
+export async function openLayerCache(folder: string, options: LayerCacheOptions = {}): Promise<LayerCache> {
+  const { maxBytes = defaultBytes, digest = digestOfFile, atOnce = 1 } = options;
   const blobs = join(folder, 'blobs');
   const records = join(folder, 'records');
   await mkdir(blobs, { recursive: true });
@@ -67,11 +75,17 @@ export async function openLayerCache(folder: string, maxBytes = defaultBytes): P
   const recordOf = (kind: 'metadata' | 'diff' | 'place' | 'parts', key: string) => join(records, `${kind}-${hexOf(digestOf(key))}.json`);
   const blobOf = (digest: Digest) => join(blobs, hexOf(digest));
 
+  async function isWhole(layer: CachedLayer): Promise<boolean> {
+    const info = await unlessMissing(lstat(blobOf(layer.digest)));
+    if (!info?.isFile() || info.size !== layer.size) return false;
+    return (await digest(blobOf(layer.digest), info.size)) === layer.digest;
+  }
+
   async function take(record: string, layout: Layout): Promise<CachedLayer | undefined> {
     const found = await readRecord(record, recordSchema);
     if (!found) return undefined;
     const path = blobOf(found.digest);
-    if (!(await isWhole(path, found))) {
+    if (!(await isWhole(found))) {
       await Promise.all([rm(path, { force: true }), rm(record, { force: true })]);
       return undefined;
     }
@@ -108,9 +122,10 @@ export async function openLayerCache(folder: string, maxBytes = defaultBytes): P
       const queue = [...found.parts];
       let whole = true;
       const worker = async () => {
-        for (let part = queue.pop(); part && whole; part = queue.pop()) if (!(await isWhole(blobOf(part.digest), part))) whole = false;
+        for (let part = queue.pop(); part && whole; part = queue.pop()) whole = (await isWhole(part)) && whole;
       };
-      await Promise.all(Array.from({ length: checkedAtOnce }, worker));
+      const bytes = queue.reduce((sum, { size }) => sum + size, 0);
+      await Promise.all(Array.from({ length: Math.min(atOnce, Math.ceil(bytes / worthAnother)) }, worker));
       return whole ? found : undefined;
     },
     async put({ parts }, layout) {
@@ -143,23 +158,10 @@ async function readRecord<T>(path: string, schema: z.ZodType<T>): Promise<T | un
   }
 }
 
-async function isWhole(path: string, layer: CachedLayer): Promise<boolean> {
-  const handle = await unlessMissing(open(path, constants.O_RDONLY | constants.O_NOFOLLOW));
-  if (!handle) return false;
-  await using file = handle;
-  const info = await file.stat();
-  if (!info.isFile() || info.size !== layer.size) return false;
-  if (info.size > inOnePiece) {
-    const hash = createHash('sha256');
-    for await (const chunk of file.createReadStream({ highWaterMark: 2 ** 20, autoClose: false })) hash.update(chunk as Buffer);
-    return `sha256:${hash.digest('hex')}` === layer.digest;
-  }
-  const content = Buffer.allocUnsafeSlow(info.size);
-  let filled = 0;
-  for (let read = -1; filled < content.length && read !== 0; filled += read)
-    read = (await file.read(content, filled, content.length - filled, filled)).bytesRead;
-  const hash = await webcrypto.subtle.digest('SHA-256', content.subarray(0, filled));
-  return `sha256:${Buffer.from(hash).toString('hex')}` === layer.digest;
+async function digestOfFile(path: string): Promise<Digest> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(chunk as Buffer);
+  return `sha256:${hash.digest('hex')}` as Digest;
 }
 
 /** A second name costs nothing; another file system wants a copy. Both appear under their name only when they are whole. */

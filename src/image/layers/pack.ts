@@ -1,18 +1,19 @@
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import type { ErrorCode } from '../../kernel/error-table.ts';
 import type { Digest } from '../../kernel/digest.ts';
 import { codecFor, type Compression } from './compress.ts';
 import type { CachedLayer } from './layer-cache.ts';
-import { BlockPool, tarBlocks, type TarOptions } from './tar.ts';
+import { BlockPool, blockSize, tarBlocks, type TarOptions } from './tar.ts';
 import type { LayerEntry } from './walk.ts';
 
-/** What a thread is asked for: plain data. */
-export type PackJob = { readonly entries: readonly LayerEntry[]; readonly tar: TarOptions } & (
-  | { readonly kind: 'hash' }
-  | { readonly kind: 'pack'; readonly compression: Compression; /** A file that does not exist yet. */ readonly out: string }
-);
-export type PackResult<Job extends PackJob> = Job extends { readonly kind: 'hash' } ? Digest : CachedLayer;
+/** What a thread is asked for: plain data. `digest`: of a file as it is; `hash`: of the tar that would be packed. */
+export type PackJob =
+  | { readonly kind: 'digest'; readonly path: string }
+  | ({ readonly kind: 'hash' } & PackInput)
+  | ({ readonly kind: 'pack'; readonly compression: Compression; /** A file that does not exist yet. */ readonly out: string } & PackInput);
+type PackInput = { readonly entries: readonly LayerEntry[]; readonly tar: TarOptions };
+export type PackResult<Job extends PackJob> = Job extends { readonly kind: 'pack' } ? CachedLayer : Digest;
 
 /** What a thread answers. An error's class and code do not cross from one to another. */
 export type PackReply =
@@ -22,10 +23,22 @@ export type PackReply =
 
 /** The whole job on the calling thread. The bytes are those of `compressBlocks`. */
 export function runJob<Job extends PackJob>(job: Job): PackResult<Job> {
-  return (job.kind === 'hash' ? hash(job) : pack(job)) as PackResult<Job>;
+  return (job.kind === 'digest' ? digestOfFile(job.path) : job.kind === 'hash' ? hash(job) : pack(job)) as PackResult<Job>;
 }
 
-function hash({ entries, tar }: PackJob): Digest {
+function digestOfFile(path: string): Digest {
+  const file = openSync(path, 'r');
+  try {
+    const block = Buffer.allocUnsafeSlow(blockSize);
+    const digest = createHash('sha256');
+    for (let read = readSync(file, block); read > 0; read = readSync(file, block)) digest.update(block.subarray(0, read));
+    return `sha256:${digest.digest('hex')}` as Digest;
+  } finally {
+    closeSync(file);
+  }
+}
+
+function hash({ entries, tar }: PackInput): Digest {
   const pool = new BlockPool();
   const diffId = createHash('sha256');
   for (const block of tarBlocks(entries, tar, pool)) {
