@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { stringify } from 'yaml';
+import { endpoints } from '../api/endpoints.ts';
 import { WaybillError } from '../kernel/error.ts';
 import { Secret } from '../kernel/secret.ts';
 import { dockerConfig, dockerHub, type DockerLogin } from '../oci/docker-config.ts';
@@ -18,6 +19,10 @@ export type PullSecretOptions = {
   readonly dryRun: boolean;
   readonly output?: string;
   readonly kubeconfig?: string;
+  /** Takes the login from the server of Waybill: what this environment pulls there. */
+  readonly environment?: string;
+  readonly repository?: readonly string[];
+  readonly days?: number;
 };
 
 const secretName = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
@@ -34,7 +39,7 @@ export async function makePullSecret(context: CliContext, name: string, options:
       throw new WaybillError('INVALID_INPUT', `${JSON.stringify(server.slice(0, 200))} is no registry`, {
         fix: 'Write it as it stands in references to images: registry.example:5000.',
       });
-  const logins = await (options.fromFile === undefined ? fromOptions(context, servers, options) : fromFile(context, servers, options));
+  const logins = await loginsFor(context, servers, options);
   return {
     apiVersion: 'v1',
     kind: 'Secret',
@@ -42,6 +47,36 @@ export async function makePullSecret(context: CliContext, name: string, options:
     type: 'kubernetes.io/dockerconfigjson',
     data: { '.dockerconfigjson': Buffer.from(dockerConfig(logins)).toString('base64') },
   };
+}
+
+async function loginsFor(context: CliContext, servers: readonly string[], options: PullSecretOptions): Promise<DockerLogin[]> {
+  if (options.environment !== undefined) return fromServer(context, options.environment, options);
+  if ((options.repository ?? []).length > 0 || options.days !== undefined)
+    throw new WaybillError('INVALID_INPUT', '--repository and --days are for a key of an environment', { fix: 'Give --environment NAME.' });
+  return options.fromFile === undefined ? fromOptions(context, servers, options) : fromFile(context, servers, options);
+}
+
+/** A key that Waybill's own registry makes for this; administrators ask for it, and the ledger has it. */
+async function fromServer(context: CliContext, name: string, options: PullSecretOptions): Promise<DockerLogin[]> {
+  if (options.server.length > 0 || options.username !== undefined || options.passwordStdin || options.fromFile !== undefined)
+    throw new WaybillError('INVALID_INPUT', 'with --environment the server makes name and password itself', {
+      fix: 'Leave out --server, --username, --password-stdin and --from-file.',
+    });
+  const made = await (
+    await context.client()
+  ).call(endpoints.mintPullSecret, {
+    params: { name },
+    body: { repositories: [...(options.repository ?? [])], ...(options.days === undefined ? {} : { days: options.days }) },
+  });
+  context.note(`It pulls ${made.repositories.join(', ')} from ${made.server} until ${made.expiresAt}, and nothing renews it.`);
+  return [
+    {
+      server: made.server,
+      username: made.username,
+      password: new Secret(made.password),
+      ...(options.email === undefined ? {} : { email: options.email }),
+    },
+  ];
 }
 
 /** In the order in which kubectl prints it. */

@@ -11,8 +11,9 @@ export type ContractReleases = {
 };
 
 /** What every target promises (see port.ts), as tests run it over each implementation. Returns the lines of progress. */
-export async function checkTarget(target: Target, releases: ContractReleases, pullSecret: PullCredential): Promise<string[]> {
+export async function checkTarget(target: Target, releases: ContractReleases, credential: PullCredential): Promise<string[]> {
   const lines: string[] = [];
+  const pullSecret = [credential];
   const onProgress = (line: string) => void lines.push(line);
   const preflight = await target.preflight({});
   assert.ok(preflight.ok, JSON.stringify(preflight));
@@ -33,7 +34,8 @@ export async function checkTarget(target: Target, releases: ContractReleases, pu
   assert.match(running?.digest ?? '', /^sha256:[0-9a-f]{64}$/);
   assert.deepEqual(await target.running({ repository: 'other' }), []);
 
-  await target.renewPullSecret(pullSecret, {});
+  await target.renewPullSecret(async () => pullSecret, {});
+  assert.equal(await target.hasPullSecret({}), true);
   assert.equal((await target.running({})).length, 1, 'a new pull secret touches nothing that runs');
 
   const next = await target.waitReady(await target.apply(releases.two, { pullSecret, onProgress }), { timeoutMs: 60_000, onProgress });
@@ -58,6 +60,6 @@ export async function checkTarget(target: Target, releases: ContractReleases, pu
 
   assert.deepEqual(await target.remove({ repository: 'other' }), []);
   assert.ok((await target.remove({ repository: 'shop' })).includes('Deployment web'));
-  assert.ok(!lines.some((line) => line.includes(pullSecret.password.reveal())));
+  assert.ok(!lines.some((line) => line.includes(credential.password.reveal())));
   return lines;
 }

@@ -45,8 +45,15 @@ test('an environment keeps its key sealed, and takes it along when it goes', asy
   await environments.add({ name: 'staging', kind: 'cluster', namespace: 'shop-staging', kubeconfig: new Secret('hunter2'), policy });
   await environments.add({ name: 'local', kind: 'local' });
   assert.deepEqual(await environments.list(), [
-    { name: 'local', kind: 'local', namespace: 'local', createdAt: '2026-01-01T00:00:01.000Z' },
-    { name: 'staging', kind: 'cluster', namespace: 'shop-staging', policy, createdAt: '2026-01-01T00:00:00.000Z' },
+    { name: 'local', kind: 'local', namespace: 'local', pullSecretOn: 'pods', createdAt: '2026-01-01T00:00:01.000Z' },
+    {
+      name: 'staging',
+      kind: 'cluster',
+      namespace: 'shop-staging',
+      policy,
+      pullSecretOn: 'pods',
+      createdAt: '2026-01-01T00:00:00.000Z',
+    },
   ]);
   assert.equal((await environments.kubeconfig('staging')).reveal(), 'hunter2');
   await assert.rejects(environments.kubeconfig('local'), (error) => isWaybillError(error, 'NOT_FOUND'));
@@ -128,8 +135,26 @@ test('a deploy moves forward only, except in a rollback', async () => {
   );
 });
 
+test('how an environment is pulled can be changed, and is what it was where nothing is said', async () => {
+  await using place = await scratch();
+  const { environments } = place;
+  await environments.add({ name: 'prod', kind: 'local', registry: 'company', pullSecretOn: 'service-accounts' });
+  const wiring = async () => {
+    const { registry, pullSecretOn } = (await environments.get('prod')) ?? {};
+    return [registry, pullSecretOn];
+  };
+  assert.deepEqual(await wiring(), ['company', 'service-accounts']);
+  await environments.change('prod', { registry: null });
+  assert.deepEqual(await wiring(), [undefined, 'service-accounts']);
+  await environments.change('prod', { pullSecretOn: 'pods', registry: 'other' });
+  assert.deepEqual(await wiring(), ['other', 'pods']);
+  await environments.change('prod', {});
+  assert.deepEqual(await wiring(), ['other', 'pods']);
+  await assert.rejects(environments.change('none', { registry: 'x' }), (error) => isWaybillError(error, 'NOT_FOUND'));
+});
+
 test('the pull secret is what kubelet reads', () => {
-  const object = pullSecretObject({ registry: 'registry.test:5000', username: 'puller', password: new Secret('p:w') }, 'shop');
+  const object = pullSecretObject([{ registry: 'registry.test:5000', username: 'puller', password: new Secret('p:w') }], 'shop');
   const data = object['data'] as Record<string, string>;
   assert.deepEqual(JSON.parse(Buffer.from(data['.dockerconfigjson'] ?? '', 'base64').toString()), {
     auths: { 'registry.test:5000': { username: 'puller', password: 'p:w', auth: Buffer.from('puller:p:w').toString('base64') } },

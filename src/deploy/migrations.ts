@@ -35,4 +35,23 @@ export const deployMigrations: readonly Migration[] = [
       await db.schema.createIndex('release_by_environment').on('release').columns(['environment', 'repository', 'id']).execute();
     },
   },
+  {
+    id: '070-deploy-pull-secrets',
+    async up(db) {
+      await db.schema
+        .alterTable('environment')
+        .addColumn('pull_secret_on', 'text', (c) => c.notNull().defaultTo('pods'))
+        .execute();
+      await db.schema.alterTable('environment').addColumn('registry', 'text').execute();
+      await db.schema
+        .createTable('pull_secret')
+        .addColumn('environment', 'text', (c) => c.primaryKey())
+        .addColumn('registries', 'text', (c) => c.notNull())
+        .addColumn('written_at', 'text')
+        .addColumn('expires_at', 'text')
+        .addColumn('failing_since', 'text')
+        .addColumn('why', 'text')
+        .execute();
+    },
+  },
 ];

@@ -1,6 +1,6 @@
 import type { Digest } from '../kernel/digest.ts';
 import type { KubeObject } from '../kube/object.ts';
-import type { PullCredential } from './pull-secret.ts';
+import type { PullSecret } from './pull-secret.ts';
 
 /**
  * Where releases of one environment run. Contract (deploy/contract.ts runs it over every implementation):
@@ -8,7 +8,7 @@ import type { PullCredential } from './pull-secret.ts';
  * - `waitReady` never throws for what the workload does: it says why in one sentence; it ends early when waiting is of no use;
  * - `running` answers from the cluster or the container engine itself, never from memory;
  * - an abort leaves no process and no temporary file behind;
- * - the pull credential is never in an argument, a message or a file that outlives the call.
+ * - the pull credentials are never in an argument, a message or a file that outlives the call.
  */
 export type Target = AsyncDisposable & {
   readonly kind: 'cluster' | 'local';
@@ -17,8 +17,13 @@ export type Target = AsyncDisposable & {
   /** @throws WaybillError ADMISSION_DENIED with the gate's own words, INVALID_INPUT, CLUSTER_FAILED, ENGINE_FAILED, UNSUPPORTED */
   apply(objects: readonly KubeObject[], options: ApplyOptions): Promise<Applied>;
   waitReady(applied: Applied, options: CallOptions & { readonly timeoutMs: number; onProgress?(line: string): void }): Promise<Readiness>;
-  /** Puts a new generation of the pull secret where pods that start from now on find it. Nothing where each pull brings its own. */
-  renewPullSecret(pullSecret: PullCredential, options: CallOptions): Promise<void>;
+  /**
+   * Puts a new generation of the pull secret where pods that start from now on find it. `make` is asked once it is sure that it can be put there, and
+   * not at all where each pull brings its own. @throws WaybillError CLUSTER_FAILED, NOT_FOUND when the namespace is gone, and what `make` throws
+   */
+  renewPullSecret(make: () => Promise<PullSecret>, options: CallOptions): Promise<void>;
+  /** False when somebody removed it, with its namespace perhaps; true where none is kept. */
+  hasPullSecret(options: CallOptions): Promise<boolean>;
   running(options: CallOptions & { readonly repository?: string }): Promise<readonly RunningContainer[]>;
   /** Removes what Waybill deployed here (of one repository, or everything). Returns what was removed: `Deployment web`. */
   remove(options: CallOptions & { readonly repository?: string }): Promise<readonly string[]>;
@@ -28,7 +33,7 @@ export type CallOptions = { readonly signal?: AbortSignal | undefined };
 
 export type ApplyOptions = CallOptions & {
   /** Needed when the images are in a registry that asks for a login. */
-  readonly pullSecret?: PullCredential;
+  readonly pullSecret?: PullSecret;
   /** One line for the run's log: what happens now, or what is left out. */
   onProgress?(line: string): void;
 };

@@ -36,6 +36,8 @@ export type Cluster = Disposable & {
   version(options?: Options): Promise<string>;
   /** `force` takes over fields that another manager owns. `dryRun` asks for the verdict of schema and admission alone. */
   serverSideApply(object: KubeObject, options: Options & { fieldManager: string; force: boolean; dryRun?: boolean }): Promise<KubeObject>;
+  /** A JSON merge patch (RFC 7386). With `metadata.resourceVersion` it is refused (CONFLICT) when the object has changed since. */
+  mergePatch(object: Named, patch: object, options: Options & { fieldManager: string; dryRun?: boolean }): Promise<KubeObject>;
   /** Creates an object that must not exist yet. Its name may be left to `generateName`. */
   create(object: KubeType & { readonly metadata: object }, namespace: string | undefined, options?: Options): Promise<unknown>;
   get(object: Named, options?: Options): Promise<KubeObject | undefined>;
@@ -100,6 +102,13 @@ export async function connectCluster(source: { kubeconfig: Secret | string; cont
         const path = `${await pathOfOne({ apiVersion: object.apiVersion, kind: object.kind, name, namespace }, signal)}?${query}`;
         // JSON is YAML, and `apply-patch+yaml` is the one media type that every version knows.
         return parsed(await json({ method: 'PATCH', path, body: object, contentType: 'application/apply-patch+yaml', signal }));
+      }),
+    mergePatch: (object, patch, options) =>
+      within(options, `changing ${object.kind} ${object.name}`, async (signal) => {
+        const query = new URLSearchParams({ fieldManager: options.fieldManager });
+        if (options.dryRun === true) query.set('dryRun', 'All');
+        const path = `${await pathOfOne(object, signal)}?${query}`;
+        return parsed(await json({ method: 'PATCH', path, body: patch, contentType: 'application/merge-patch+json', signal }));
       }),
     create: (object, namespace, options) =>
       within(options, `creating ${object.kind}`, async (signal) =>

@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { Processes } from '../cli/context.ts';
 import { loadConfig, type Config } from '../config/config.ts';
 import { openEnvironments } from '../deploy/environment.ts';
+import { openPullSecretRecords } from '../deploy/pull-secret-records.ts';
 import { openReleases } from '../deploy/releases.ts';
 import { createHttp } from '../http/app.ts';
 import { openIdentity } from '../identity/identity.ts';
@@ -17,7 +18,6 @@ import { recoverImports } from '../ops/import-image.ts';
 import { propose } from '../ops/propose.ts';
 import { recordRefusal } from '../ops/record-refusal.ts';
 import { recoverRuns } from '../ops/recover-runs.ts';
-import { renewPullSecrets } from '../ops/renew-pull-secrets.ts';
 import { startInitial } from '../ops/start-initial.ts';
 import type { World } from '../ops/world.ts';
 import { openImports } from '../registry/imports.ts';
@@ -44,6 +44,7 @@ import { registryNameOf, urlOf } from './names.ts';
 import { openPapersOffice } from './papers-office.ts';
 import { openScanners } from './scanners.ts';
 import { serverPerformers } from './performers.ts';
+import { keepPullSecrets } from './keep-pull-secrets.ts';
 import { loadPolicies } from './policies.ts';
 import { privateFolder } from './private-folder.ts';
 import { SharedLock } from './shared-lock.ts';
@@ -52,7 +53,6 @@ import { openTargets } from './targets.ts';
 import { findToolchains } from './toolchains.ts';
 
 const sealEveryMs = 10 * 60_000;
-const renewEveryMs = 60 * 60_000;
 
 /** The server: wires every part once, serves until aborted, and takes everything down in the reverse order. */
 export async function server(options: Parameters<Processes['server']>[0] & { environment: NodeJS.ProcessEnv }): Promise<void> {
@@ -179,6 +179,7 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
     scanning: { scanners: openScanners(), documents: openScanDocuments(store, clock), databaseDays: config.scan.databaseDays },
     environments,
     releases: openReleases(store, clock),
+    pullSecrets: openPullSecretRecords(store, clock),
     lockEnvironment(name, waiting) {
       const lock = locks.get(name) ?? new Semaphore(1);
       locks.set(name, lock);
@@ -225,9 +226,7 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
     const collecting = setInterval(collect, config.registry.collectEveryHours * 3_600_000);
     stack.defer(() => clearInterval(collecting));
   }
-  const renewing = setInterval(() => void renewPullSecrets(world, signal), renewEveryMs);
-  stack.defer(() => clearInterval(renewing));
-  void renewPullSecrets(world, signal);
+  void keepPullSecrets(world, signal);
   const isolation = await runner.isolation();
   if (!isolation.ok) logger.warn({ reason: isolation.reason }, 'no isolation works here: unreviewed code is refused');
 
@@ -259,6 +258,8 @@ function subjectOf(grant: Grant): string[] {
   switch (grant.kind) {
     case 'push':
       return [grant.repository, 'run' in grant ? `run:${grant.run}` : `import:${grant.import}`];
+    case 'read':
+      return [grant.repository, `run:${grant.run}`];
     case 'pull':
       return [`environment:${grant.environment}`];
     default:

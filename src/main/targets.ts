@@ -23,6 +23,7 @@ export function openTargets(options: {
       return openClusterTarget(
         await connectCluster({ kubeconfig: await options.environments.kubeconfig(environment.name) }),
         environment.namespace,
+        environment.pullSecretOn,
       );
     }
     const known =

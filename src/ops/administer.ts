@@ -1,5 +1,5 @@
 import type { Person, Token } from '../identity/person.ts';
-import type { Environment } from '../deploy/environment.ts';
+import type { Environment, EnvironmentChange, PullSecretOn } from '../deploy/environment.ts';
 import { parsePersonId } from '../identity/person.ts';
 import { loadKubeconfig } from '../kube/kubeconfig.ts';
 import { WaybillError } from '../kernel/error.ts';
@@ -88,17 +88,57 @@ export async function removeRepository(world: World, by: Person, name: string): 
 export async function addEnvironment(
   world: World,
   by: Person,
-  input: { name: string; kind: 'cluster' | 'local'; namespace: string; kubeconfig?: string | undefined },
+  input: {
+    name: string;
+    kind: 'cluster' | 'local';
+    namespace: string;
+    kubeconfig?: string | undefined;
+    pullSecretOn?: PullSecretOn;
+    registry?: string;
+  },
 ): Promise<Environment> {
-  const base = { name: input.name, namespace: input.namespace };
+  const { name, namespace, pullSecretOn, registry } = input;
+  if (registry !== undefined) await demandPullable(world, registry);
+  const base = {
+    name,
+    namespace,
+    ...(pullSecretOn === undefined ? {} : { pullSecretOn }),
+    ...(registry === undefined ? {} : { registry }),
+  };
   const kubeconfig = new Secret(input.kubeconfig ?? '');
   // Told now and to whoever gives it, not in the log of the first release.
   if (input.kind === 'cluster') await loadKubeconfig(kubeconfig);
   const environment = await world.environments.add(
     input.kind === 'local' ? { ...base, kind: 'local' } : { ...base, kind: 'cluster', kubeconfig },
   );
-  await act(world, by, 'environment-add', environment.name, { environmentKind: environment.kind, namespace: environment.namespace });
+  await act(world, by, 'environment-add', environment.name, {
+    environmentKind: environment.kind,
+    namespace: environment.namespace,
+    ...wiringOf(environment),
+  });
   return environment;
+}
+
+/** Holds from the next release on: what runs there is not touched. @throws WaybillError NOT_FOUND */
+export async function changeEnvironment(world: World, by: Person, name: string, change: EnvironmentChange): Promise<Environment> {
+  if (change.registry !== undefined && change.registry !== null) await demandPullable(world, change.registry);
+  const environment = await world.environments.change(name, change);
+  await act(world, by, 'environment-change', name, wiringOf(environment));
+  return environment;
+}
+
+const wiringOf = ({ pullSecretOn, registry }: Environment): Record<string, string> => ({
+  pullSecretOn,
+  ...(registry === undefined ? {} : { registry }),
+});
+
+/** Told now and to whoever names it, not in the log of the first release. @throws WaybillError NOT_FOUND */
+async function demandPullable(world: World, name: string): Promise<void> {
+  if (!(await world.externals.get(name)))
+    throw new WaybillError('NOT_FOUND', `there is no external registry ${name}`, {
+      fix: `Add it first: waybill registry add ${name} --server HOST --use publish --pull-credential FILE.`,
+    });
+  (await world.externals.connect(name, { as: 'pull' }))[Symbol.dispose]();
 }
 
 export async function removeEnvironment(world: World, by: Person, name: string): Promise<boolean> {
@@ -106,6 +146,7 @@ export async function removeEnvironment(world: World, by: Person, name: string):
   if (!removed) return false;
   // What runs there stays; the key with which it was pulled does not outlive the environment, nor reach a later one of the same name.
   const pullTokens = await world.registry.revokePull(name);
+  await world.pullSecrets.forget(name);
   await act(world, by, 'environment-remove', name, { pullTokens });
   return removed;
 }

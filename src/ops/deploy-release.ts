@@ -15,8 +15,11 @@ import type { Digest } from '../kernel/digest.ts';
 import type { PlannedDeploy } from '../plan/plan.ts';
 import { policyFor } from '../policy/evidence-policy.ts';
 import { renderVerdict } from '../policy/render.ts';
+import { externalReference } from '../registry/external/naming.ts';
+import type { ExternalRegistry } from '../registry/external/record.ts';
 import type { RunContext } from '../run/port.ts';
 import { describeSubject } from '../admission/subject.ts';
+import { demandExternal, makePullSecret } from './make-pull-secret.ts';
 import { pinImports } from './pin-imports.ts';
 import { recordRefusal } from './record-refusal.ts';
 import { recordRelease } from './record-release.ts';
@@ -60,16 +63,10 @@ export async function deployRelease(world: World, context: RunContext, deploy: P
     rollback: false,
   });
   try {
-    const own = [...digests.values()].map((image) => image.repository);
-    const pull = await world.registry.mintPull({
-      environment: environment.name,
-      // One secret for the namespace: it goes on covering what other repositories have released there.
-      repositories: [...new Set([...own, ...repositories, ...((await world.registry.pullState(environment.name))?.repositories ?? [])])],
-      ttlMs: world.pullSecretMs,
-    });
-    const pullSecret = { registry: world.registryName, username: pull.username, password: pull.password };
+    const pull = await makePullSecret(world, environment, repositories);
     const objects = rendered.map((loaded) => loaded.object);
-    const applied = await target.apply(objects, { pullSecret, signal, onProgress: progress });
+    const applied = await target.apply(objects, { pullSecret: pull.secret, signal, onProgress: progress });
+    await world.pullSecrets.written(environment.name, pull);
     const readiness = await target.waitReady(applied, { signal, timeoutMs: deploy.timeoutMs, onProgress: progress });
     if (!readiness.ready) throw new WaybillError('DEPLOY_FAILED', readiness.why);
     await recordRelease(world, await world.releases.finish(release.id, { status: 'ready' }), environment.namespace);
@@ -88,13 +85,13 @@ export async function deployRelease(world: World, context: RunContext, deploy: P
   }
 }
 
-type BuiltImage = { readonly repository: string; readonly digest: Digest };
+type BuiltImage = { readonly repository: string; readonly digest: Digest; readonly published: readonly string[] };
 
 async function builtImages(context: RunContext): Promise<ReadonlyMap<string, BuiltImage>> {
   const { images } = await context.state();
   return new Map(
-    images.flatMap(({ name, repository, digest, status }) =>
-      status === 'passed' && repository !== undefined && digest !== undefined ? [[name, { repository, digest }]] : [],
+    images.flatMap(({ name, repository, digest, status, published = [] }) =>
+      status === 'passed' && repository !== undefined && digest !== undefined ? [[name, { repository, digest, published }]] : [],
     ),
   );
 }
@@ -117,14 +114,32 @@ async function render(
   if (files.size === 0)
     throw new WaybillError('NOT_FOUND', `there is no manifest at ${deploy.manifests} in commit ${head.commit.slice(0, 12)}`);
   const pinned: Record<string, string> = {};
+  const external = environment.registry === undefined ? undefined : await demandExternal(world, environment);
+  const own = external ? [] : [...images.values()].map((image) => image.repository);
   for (const [reference, name] of Object.entries(deploy.images)) {
     const image = images.get(name);
     if (!image) throw new WaybillError('NOT_FOUND', `this run has not built an image ${name}`);
-    pinned[reference] = `${world.registryName}/${image.repository}@${image.digest}`;
+    pinned[reference] = external
+      ? copyOf(external, environment, head.repository, name, image)
+      : `${world.registryName}/${image.repository}@${image.digest}`;
   }
   const { loaded, repositories } = await pinImports(world, rewriteImages(loadManifests(files), pinned));
   const stamped = stamp(loaded, { run, commit: head.commit, repository: head.repository, environment });
-  return { loaded: wirePullSecret(stamped, pullSecretName), repositories };
+  return { loaded: wirePullSecret(stamped, pullSecretName, environment.pullSecretOn), repositories: [...own, ...repositories] };
+}
+
+/** The reference of the copy that this run has made at the environment's registry. @throws WaybillError CONFLICT when it has made none */
+function copyOf(record: ExternalRegistry, environment: Environment, repository: string, name: string, image: BuiltImage): string {
+  const reference = externalReference(record, repository, name, image.digest);
+  if (!image.published.includes(reference))
+    throw new WaybillError(
+      'CONFLICT',
+      `this run has not copied the image ${name} to ${record.name}, from which ${environment.name} is deployed`,
+      {
+        fix: `Add \`publish: [${record.name}]\` to the image ${name} in the pipeline file, or let the environment be deployed from Waybill's own registry: waybill environment change ${environment.name} --own-registry.`,
+      },
+    );
+  return reference;
 }
 
 /** The same verdict that the gate will give, before anything is touched. */

@@ -1,5 +1,6 @@
 import type { Environments, Environment } from '../deploy/environment.ts';
 import type { Target } from '../deploy/port.ts';
+import type { PullSecretRecords } from '../deploy/pull-secret-records.ts';
 import type { Releases } from '../deploy/releases.ts';
 import type { DockerfileEngine } from '../image/dockerfile/engine.ts';
 import type { Identity } from '../identity/identity.ts';
@@ -62,6 +63,8 @@ export type World = {
   readonly scanning: Scanning;
   readonly environments: Environments;
   readonly releases: Releases;
+  /** When each environment got its pull secret, until when it holds, and whether it could be renewed. */
+  readonly pullSecrets: PullSecretRecords;
   /** One release at a time in an environment; later ones wait in order. */
   lockEnvironment(name: string, signal: AbortSignal): Promise<Disposable>;
   target(environment: Environment): Promise<Target>;

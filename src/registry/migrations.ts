@@ -78,4 +78,14 @@ export const registryMigrations: readonly Migration[] = [
       await schema.createIndex('registry_blob_digest').on('registry_blob').column('digest').execute();
     },
   },
+  {
+    id: '071-registry-pull-handed-out',
+    async up(db) {
+      const schema = (db as unknown as Kysely<RegistryTables>).schema;
+      await schema
+        .alterTable('registry_pull_token')
+        .addColumn('handed_out', 'integer', (c) => c.notNull().defaultTo(0))
+        .execute();
+    },
+  },
 ];

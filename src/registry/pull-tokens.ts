@@ -15,9 +15,9 @@ export type PullState = {
 
 /** Pull secrets of environments: only hashes are kept. Several generations of one environment are valid side by side. */
 export type PullTokens = {
-  add(environment: string, repositories: readonly string[], credential: PullCredential): Promise<void>;
+  add(environment: string, repositories: readonly string[], credential: PullCredential, handedOut: boolean): Promise<void>;
   find(username: string, password: Secret): Promise<Access | undefined>;
-  /** What the valid generations of an environment cover together, and the newest of them; undefined when there is none. */
+  /** What the valid generations of an environment cover together, and the newest of them, without those that were handed out to people. */
   state(environment: string): Promise<PullState | undefined>;
   /** How many were valid. */
   revoke(environment: string): Promise<number>;
@@ -36,7 +36,7 @@ export function newPullCredential(environment: string, expiresAt: Date): PullCre
 export function openPullTokens(store: Store, clock: Clock): PullTokens {
   const db = store.as<RegistryTables>();
   return {
-    async add(environment, repositories, { username, password, expiresAt }) {
+    async add(environment, repositories, { username, password, expiresAt }, handedOut) {
       const now = clock.now().toISOString();
       await db.transaction().execute(async (trx) => {
         await trx.deleteFrom('registry_pull_token').where('expires_at', '<=', now).execute();
@@ -49,6 +49,7 @@ export function openPullTokens(store: Store, clock: Clock): PullTokens {
             repositories: JSON.stringify(repositories),
             created_at: now,
             expires_at: expiresAt,
+            handed_out: handedOut ? 1 : 0,
           })
           .execute();
       });
@@ -67,6 +68,7 @@ export function openPullTokens(store: Store, clock: Clock): PullTokens {
         .selectFrom('registry_pull_token')
         .select(['repositories', 'created_at', 'expires_at'])
         .where('environment', '=', environment)
+        .where('handed_out', '=', 0)
         .where('expires_at', '>', clock.now().toISOString())
         .orderBy('expires_at', 'desc')
         .execute();

@@ -464,3 +464,16 @@ test('uploads are limited in number, and those that nobody touches go', async ()
   server.time.aheadMs = 60_001;
   assert.equal((await push()).status, 202);
 });
+
+test('a key to read is for one repository, pushes nothing, and ends when it is given back', async () => {
+  await using server = await startTestRegistry();
+  const read = await server.registry.mintRead({ repository: 'shop/web', run: 7, ttlMs: 60_000 });
+  assert.deepEqual(server.grants, [{ kind: 'read', run: 7, repository: 'shop/web', expiresAt: read.expiresAt }]);
+  const status = async (path: string, method = 'GET') =>
+    (await fetch(`${server.url}/v2/${path}`, { method, headers: { authorization: `Bearer ${read.token.reveal()}` } })).status;
+  assert.equal(await status('shop/web/tags/list'), 404, 'allowed, and empty');
+  assert.equal(await status('shop/other/tags/list'), 403);
+  assert.equal(await status('shop/web/blobs/uploads/', 'POST'), 403);
+  read[Symbol.dispose]();
+  assert.equal(await status('shop/web/tags/list'), 401);
+});

@@ -38,6 +38,7 @@ export type Grant =
       readonly pullFrom: readonly string[];
       readonly expiresAt: string;
     } & PushHolder)
+  | { readonly kind: 'read'; readonly run: number; readonly repository: string; readonly expiresAt: string }
   | {
       readonly kind: 'pull';
       readonly environment: string;
@@ -48,7 +49,7 @@ export type Grant =
   | TokenGrant;
 
 /** Disposing it takes the token back. */
-export type PushToken = Disposable & { readonly token: Secret; readonly expiresAt: string };
+export type MintedToken = Disposable & { readonly token: Secret; readonly expiresAt: string };
 
 export type Registry = AsyncDisposable & {
   /** Answers a request for `/v2/…` or `/registry/token`. Never rejects. */
@@ -57,9 +58,17 @@ export type Registry = AsyncDisposable & {
    * A key for pull and push on one repository, for minutes. `pullFrom` names further repositories that it may pull and mount from.
    * Never reachable over HTTP. The ledger hears of it before the caller does.
    */
-  mintPush(options: { repository: string; ttlMs: number; pullFrom?: readonly string[] } & PushHolder): Promise<PushToken>;
+  mintPush(options: { repository: string; ttlMs: number; pullFrom?: readonly string[] } & PushHolder): Promise<MintedToken>;
+  /** A key that reads one repository and does nothing else, for what a run does with its own image. Otherwise as `mintPush`. */
+  mintRead(options: { repository: string; run: number; ttlMs: number }): Promise<MintedToken>;
   /** A new generation of an environment's pull secret; older ones stay valid until they expire or are revoked. */
-  mintPull(options: { environment: string; repositories: readonly string[]; ttlMs: number }): Promise<PullCredential>;
+  mintPull(options: {
+    environment: string;
+    repositories: readonly string[];
+    ttlMs: number;
+    /** To a person, who wires it in: `pullState` and so the generations of the environment itself do not know it. */
+    handedOut?: boolean;
+  }): Promise<PullCredential>;
   /** What the valid generations of an environment's pull secret cover together. */
   pullState(environment: string): Promise<PullState | undefined>;
   /** Takes back all generations, and every bearer token made from them. Returns how many were valid. */
@@ -173,14 +182,25 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
       const token = new Secret(bearers.issue(access, now));
       return { token, expiresAt, [Symbol.dispose]: () => bearers.revoke((one) => one === access) };
     },
-    async mintPull({ environment, repositories, ttlMs }) {
+    async mintRead({ repository, run, ttlMs }) {
+      checkRepositories([repository]);
+      checkTtl(ttlMs, maxPushMs);
+      const now = clock.now().getTime();
+      const expiresAt = new Date(now + ttlMs).toISOString();
+      await options.onGrant({ kind: 'read', run, repository, expiresAt });
+      const pull = new Set([repository]);
+      const access: Access = { kind: 'pull', holder: `run ${run}`, mayPull: pull, pull, expiresAt: now + ttlMs };
+      const token = new Secret(bearers.issue(access, now));
+      return { token, expiresAt, [Symbol.dispose]: () => bearers.revoke((one) => one === access) };
+    },
+    async mintPull({ environment, repositories, ttlMs, handedOut = false }) {
       if (!isName(environment)) throw new WaybillError('INVALID_INPUT', `${JSON.stringify(environment)} is not a name of an environment`);
       checkRepositories(repositories);
       checkTtl(ttlMs, 400 * 24 * 60 * 60_000);
       const credential = newPullCredential(environment, new Date(clock.now().getTime() + ttlMs));
       const { username, expiresAt } = credential;
       await options.onGrant({ kind: 'pull', environment, username, repositories, expiresAt });
-      await pulls.add(environment, repositories, credential);
+      await pulls.add(environment, repositories, credential, handedOut);
       return credential;
     },
     pullState: (environment) => pulls.state(environment),

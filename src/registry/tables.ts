@@ -26,6 +26,8 @@ export type RegistryPullTokenTable = {
   repositories: string;
   created_at: string;
   expires_at: string;
+  /** 1: to a person, not to the environment itself. */
+  handed_out: number;
 };
 
 /** `approvals` is a JSON array of `{reviewer, at}`. */

@@ -1,5 +1,6 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { endpoints } from '../../api/endpoints.ts';
+import { WaybillError } from '../../kernel/error.ts';
 import type { CliContext } from '../context.ts';
 import { collect, readNamed, wholeNumber } from '../input.ts';
 import { show } from '../output.ts';
@@ -123,12 +124,14 @@ export function adminCommands(program: Command, context: CliContext): void {
     .option('--namespace <name>', 'namespace in the cluster', 'default')
     .option('--kubeconfig <file>', 'access to the cluster; kept sealed, seen by the deploy operation alone')
     .option('--local', 'this host, through podman')
-    .action(async (name: string, options: { namespace: string; kubeconfig?: string; local?: boolean }) => {
+    .addOption(pullSecretOn())
+    .option('--registry <name>', "deploy the copies at this external registry (waybill registry list) instead of Waybill's own")
+    .action(async (name: string, options: { namespace: string; kubeconfig?: string; local?: boolean } & Wiring) => {
       const kubeconfig = options.kubeconfig === undefined ? {} : { kubeconfig: await readNamed(context.cwd, options.kubeconfig) };
       const made = await (
         await context.client()
       ).call(endpoints.addEnvironment, {
-        body: { name, kind: options.local ? 'local' : 'cluster', namespace: options.namespace, ...kubeconfig },
+        body: { name, kind: options.local ? 'local' : 'cluster', namespace: options.namespace, ...kubeconfig, ...wiringOf(options) },
       });
       show(context, program, made, () => [`Environment ${made.name} (${made.kind}, namespace ${made.namespace}) is ready.`]);
     });
@@ -139,10 +142,38 @@ export function adminCommands(program: Command, context: CliContext): void {
       const all = await (await context.client()).call(endpoints.listEnvironments);
       show(context, program, all, (paint, table) =>
         table(
-          ['NAME', 'KIND', 'NAMESPACE'],
-          all.map((e) => [e.name, e.kind, e.namespace]),
+          ['NAME', 'KIND', 'NAMESPACE', 'REGISTRY', 'PULL SECRET ON', 'PULL SECRET'],
+          all.map((e) => [
+            e.name,
+            e.kind,
+            e.namespace,
+            e.registry ?? '(own)',
+            e.kind === 'local' ? '' : e.pullSecretOn,
+            plain(pullSecretText(e.pullSecret)),
+          ]),
         ),
       );
+    });
+  environment
+    .command('change <name>')
+    .description('Change from where and how its releases are pulled; holds from the next release on')
+    .addOption(pullSecretOn())
+    .option('--registry <name>', 'deploy the copies at this external registry')
+    .option('--own-registry', "deploy from Waybill's own registry again")
+    .action(async (name: string, options: Wiring & { ownRegistry?: boolean }) => {
+      if (options.ownRegistry && options.registry !== undefined)
+        throw new WaybillError('INVALID_INPUT', 'an environment is deployed from one registry', {
+          fix: 'Give --registry or --own-registry.',
+        });
+      const body = { ...wiringOf(options), ...(options.ownRegistry ? { registry: null } : {}) };
+      if (Object.keys(body).length === 0)
+        throw new WaybillError('INVALID_INPUT', 'nothing is to be changed', {
+          fix: 'Give --pull-secret-on, --registry or --own-registry.',
+        });
+      const changed = await (await context.client()).call(endpoints.changeEnvironment, { params: { name }, body });
+      show(context, program, changed, () => [
+        `From its next release on ${name} pulls from ${changed.registry ?? "Waybill's own registry"}, with the pull secret on ${changed.pullSecretOn}.`,
+      ]);
     });
   environment
     .command('remove <name>')
@@ -151,4 +182,22 @@ export function adminCommands(program: Command, context: CliContext): void {
       const done = await (await context.client()).call(endpoints.removeEnvironment, { params: { name } });
       show(context, program, done, () => [`Environment ${name} was removed.`]);
     });
+}
+
+type Wiring = { readonly pullSecretOn?: 'pods' | 'service-accounts'; readonly registry?: string };
+
+const pullSecretOn = () =>
+  new Option('--pull-secret-on <place>', 'what names the pull secret: every pod, or the ServiceAccounts that the pods run as').choices([
+    'pods',
+    'service-accounts',
+  ]);
+
+function wiringOf({ pullSecretOn, registry }: Wiring): Wiring {
+  return { ...(pullSecretOn === undefined ? {} : { pullSecretOn }), ...(registry === undefined ? {} : { registry }) };
+}
+
+function pullSecretText(secret: { expiresAt?: string; writtenAt?: string; failingSince?: string; why?: string } | undefined): string {
+  if (secret?.failingSince !== undefined) return `failing since ${secret.failingSince}: ${(secret.why ?? '').slice(0, 200)}`;
+  if (secret?.writtenAt === undefined) return '';
+  return secret.expiresAt === undefined ? 'does not expire' : `until ${secret.expiresAt}`;
 }

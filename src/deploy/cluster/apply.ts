@@ -4,11 +4,13 @@ import { podTemplatePath } from '../../kube/kinds.ts';
 import { numberAt, objectsAt, titleOf, type KubeObject } from '../../kube/object.ts';
 import type { Applied, ApplyOptions } from '../port.ts';
 import { withProtocols } from './ports.ts';
+import type { PullSecretOn } from '../environment.ts';
 import { pullSecretObject } from '../pull-secret.ts';
+import { accountsOf, applyAccount, isServiceAccount, wireAccount } from './service-accounts.ts';
 
 export const fieldManager = 'waybill';
 
-/** What others need comes first: configuration, then Services (their addresses are in the pods' environment), then workloads. */
+/** What others need comes first: configuration and accounts, then Services (their addresses are in the pods' environment), then workloads. */
 function rank(object: KubeObject): number {
   if (podTemplatePath(object) !== undefined) return 2;
   return object.kind === 'Service' ? 1 : 0;
@@ -25,7 +27,7 @@ export async function applyObjects(
   cluster: Cluster,
   namespace: string,
   objects: readonly KubeObject[],
-  options: ApplyOptions,
+  options: ApplyOptions & { readonly pullSecretOn?: PullSecretOn },
 ): Promise<Applied> {
   const { signal } = options;
   const progress = options.onProgress ?? (() => {});
@@ -35,13 +37,32 @@ export async function applyObjects(
     .sort((a, b) => a.rank - b.rank);
   for (const { object } of ordered) await checkScope(cluster, namespace, object, { signal });
   const replaced = new Set<KubeObject>();
-  for (const { object } of ordered) if (await dryRun(cluster, object, { signal })) replaced.add(object);
-  for (const { object } of ordered) {
+  const accounts = options.pullSecretOn === 'service-accounts' && secret ? accountsOf(objects) : new Map<string, KubeObject>();
+  const brought = new Set(objects.filter(isServiceAccount).map((object) => object.metadata.name));
+  const others = [...accounts].filter(([name]) => !brought.has(name));
+  const apply = (object: KubeObject, by: Options & { dryRun?: boolean }): Promise<unknown> => {
+    const call = { ...by, fieldManager, force: true };
+    return isServiceAccount(object)
+      ? applyAccount(cluster, object, accounts.has(object.metadata.name), call)
+      : cluster.serverSideApply(object, call);
+  };
+  for (const { object } of ordered) if (await dryRun(cluster, object, apply, { signal })) replaced.add(object);
+  for (const [name, user] of others)
+    await named(account(name), () => wireAccount(cluster, { name, namespace }, user, { signal, dryRun: true }));
+  let wired = false;
+  for (const { object, rank } of ordered) {
+    // Before the first pod is made: it copies what its account names at that moment.
+    if (rank === 2 && !wired) {
+      wired = true;
+      for (const [name, user] of others)
+        if (await named(account(name), () => wireAccount(cluster, { name, namespace }, user, { signal })))
+          progress(`ServiceAccount ${name} names the pull secret, beside what it named before`);
+    }
     if (replaced.has(object)) {
       progress(`${titleOf(object)} cannot be changed in place: it is deleted and made anew`);
       await deleteAndWait(cluster, object, { signal });
     }
-    await named(object, () => cluster.serverSideApply(object, { fieldManager, force: true, signal }));
+    await named(object, () => apply(object, { signal }));
     progress(`${titleOf(object)} applied`);
   }
   const all = ordered.map((entry) => entry.object);
@@ -74,9 +95,14 @@ async function checkScope(cluster: Cluster, namespace: string, object: KubeObjec
 }
 
 /** True when the object has to be replaced. */
-async function dryRun(cluster: Cluster, object: KubeObject, options: Options): Promise<boolean> {
+async function dryRun(
+  cluster: Cluster,
+  object: KubeObject,
+  apply: (object: KubeObject, by: Options & { dryRun?: boolean }) => Promise<unknown>,
+  options: Options,
+): Promise<boolean> {
   try {
-    await named(object, () => cluster.serverSideApply(object, { fieldManager, force: true, dryRun: true, ...options }));
+    await named(object, () => apply(object, { dryRun: true, ...options }));
     return false;
   } catch (error) {
     if (isWaybillError(error, 'INVALID_INPUT') && /does not support dry run/.test(error.detail)) return false;
@@ -97,6 +123,10 @@ async function deleteAndWait(cluster: Cluster, object: KubeObject, options: Opti
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
   throw new WaybillError('DEADLINE_EXCEEDED', `${titleOf(object)} is still being deleted after a minute`);
+}
+
+function account(name: string): KubeObject {
+  return { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name } };
 }
 
 /** Puts the object's name in front, except for a denial, whose text stays as the gate wrote it. */

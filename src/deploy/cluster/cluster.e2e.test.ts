@@ -3,11 +3,12 @@ import assert from 'node:assert/strict';
 import { execa } from 'execa';
 import { createServer } from 'node:https';
 import { once } from 'node:events';
-import { cp, mkdtemp, mkdir, readFile, rm, symlink } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { useCluster, useNamespace } from '../../../test/cluster.ts';
+import { busyboxImage } from '../../../test/kit/busybox-image.ts';
 import { isWaybillError } from '../../kernel/error.ts';
 import { parseGitOid } from '../../kernel/git-oid.ts';
 import { Secret } from '../../kernel/secret.ts';
@@ -30,7 +31,7 @@ async function useTarget(t: TestContext, pods: boolean) {
     t.skip('no node into which an image can be put');
     return undefined;
   }
-  if (pods) await place.importImage?.(await busyboxImage(t));
+  if (pods) await place.importImage?.(await busyboxImage(t, image));
   const namespace = await useNamespace(t, place.cluster);
   const target = openClusterTarget(await connectCluster({ kubeconfig: place.kubeconfig }), namespace);
   t.after(() => target[Symbol.asyncDispose]());
@@ -42,19 +43,6 @@ async function useTarget(t: TestContext, pods: boolean) {
       environment: { name: 'staging', namespace },
     }).map((entry) => entry.object);
   return { ...place, namespace, target, rendered };
-}
-
-async function busyboxImage(t: TestContext): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'waybill-e2e-'));
-  t.after(() => rm(folder, { recursive: true, force: true }));
-  await mkdir(join(folder, 'root/bin'), { recursive: true });
-  await cp('/bin/busybox', join(folder, 'root/bin/busybox'), { dereference: true });
-  for (const name of ['sh', 'httpd', 'sleep', 'echo', 'mkdir']) await symlink('busybox', join(folder, 'root/bin', name));
-  await execa('tar', ['-C', join(folder, 'root'), '-cf', join(folder, 'root.tar'), '.']);
-  await execa('podman', ['import', join(folder, 'root.tar'), image]);
-  await execa('podman', ['save', '-o', join(folder, 'image.tar'), image]);
-  await execa('podman', ['rmi', image]);
-  return join(folder, 'image.tar');
 }
 
 const web = (script: string, more = '') => `

@@ -165,7 +165,7 @@ spec:
     - { name: side, image: ${image}, imagePullPolicy: Never, command: [/bin/sh, -c, "trap 'exit 0' TERM; sleep 1000 & wait"], readinessProbe: { exec: { command: [/bin/test, -f, /bin/sh] } } }
 `;
   const applied = await target.apply(rendered(yaml, target), {
-    pullSecret: { registry: '127.0.0.1:1', username: 'u', password: new Secret('hunter3') },
+    pullSecret: [{ registry: '127.0.0.1:1', username: 'u', password: new Secret('hunter3') }],
   });
   const ready = await target.waitReady(applied, { timeoutMs: 30_000 });
   assert.ok(ready.ready, JSON.stringify(ready));
@@ -284,7 +284,7 @@ test('an image is pulled from a registry that asks for a login, with a credentia
   await assert.rejects(target.apply(objects, {}), (error) => isWaybillError(error, 'ENGINE_FAILED') && /podman pull/.test(error.detail));
   const pull = await registry.registry.mintPull({ environment: 'local', repositories: ['shop/web'], ttlMs: 60_000 });
   const lines: string[] = [];
-  const pullSecret = { registry: registry.host, username: pull.username, password: pull.password };
+  const pullSecret = [{ registry: registry.host, username: pull.username, password: pull.password }];
   const applied = await target.apply(objects, { pullSecret, onProgress: (line) => void lines.push(line) });
   const ready = await target.waitReady(applied, { timeoutMs: 30_000 });
   assert.ok(ready.ready, JSON.stringify(ready));

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { WaybillError, isWaybillError } from '../../kernel/error.ts';
-import { loginOf } from '../pull-secret.ts';
+import { loginsOf } from '../pull-secret.ts';
 import type { ApplyOptions } from '../port.ts';
 import type { Engine } from './engine.ts';
 import type { LocalPod } from './translate.ts';
@@ -38,7 +38,7 @@ async function authFile(folder: string, { pullSecret }: ApplyOptions): Promise<{
   if (pullSecret === undefined) return { args: [], async [Symbol.asyncDispose]() {} };
   const own = await mkdtemp(join(folder, 'auth-'));
   const file = join(own, 'auth.json');
-  await writeFile(file, loginOf(pullSecret), { mode: 0o600 });
+  await writeFile(file, loginsOf(pullSecret), { mode: 0o600 });
   return { args: ['--authfile', file], [Symbol.asyncDispose]: () => rm(own, { recursive: true, force: true }) };
 }
 

@@ -191,6 +191,7 @@ export function openLocalTarget({ environment, stateFolder, env }: LocalOptions)
     },
     // Each pull has an authfile of its own, with what was minted for it.
     renewPullSecret: async () => undefined,
+    hasPullSecret: async () => true,
     async remove({ signal, repository }) {
       const { engine } = await podman({ signal });
       const removed: string[] = [];

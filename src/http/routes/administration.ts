@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import type { ReplyOf } from '../../api/endpoint.ts';
 import { endpoints } from '../../api/endpoints.ts';
 import { WaybillError } from '../../kernel/error.ts';
 import type { Person } from '../../identity/person.ts';
@@ -6,6 +7,7 @@ import {
   addEnvironment,
   addPerson,
   addRepository,
+  changeEnvironment,
   changePerson,
   createToken,
   removeEnvironment,
@@ -13,6 +15,7 @@ import {
   removeRepository,
   revokeToken,
 } from '../../ops/administer.ts';
+import { mintPullSecret, renewPullSecretNow } from '../../ops/pull-secrets.ts';
 import type { World } from '../../ops/world.ts';
 import type { Repository } from '../../source/port.ts';
 import { serve, type Authenticate } from '../serve.ts';
@@ -66,22 +69,44 @@ export function administrationRoutes(app: FastifyInstance, world: World, who: Au
     return ok;
   });
 
-  const environmentOf = ({ name, kind, namespace }: { name: string; kind: 'cluster' | 'local'; namespace: string }) => ({
-    name,
-    kind,
-    namespace,
-  });
-  serve(app, who, endpoints.listEnvironments, async () => (await world.environments.list()).map(environmentOf));
+  serve(app, who, endpoints.listEnvironments, async () =>
+    Promise.all((await world.environments.list()).map((environment) => environmentOf(world, environment))),
+  );
   serve(app, who, endpoints.addEnvironment, async ({ body }, by) => {
     if (body.kind === 'cluster' && body.kubeconfig === undefined) {
       throw new WaybillError('INVALID_INPUT', 'a cluster environment needs a kubeconfig', {
         fix: 'waybill environment add NAME --kubeconfig FILE, or --local.',
       });
     }
-    return environmentOf(await addEnvironment(world, by, body));
+    return environmentOf(world, await addEnvironment(world, by, body));
   });
+  serve(app, who, endpoints.changeEnvironment, async ({ params, body }, by) =>
+    environmentOf(world, await changeEnvironment(world, by, params.name, body)),
+  );
+  serve(app, who, endpoints.mintPullSecret, async ({ params, body }, by) => {
+    const { credential, repositories } = await mintPullSecret(world, by, params.name, body);
+    const { username, password, expiresAt } = credential;
+    return { server: world.registryName, username, password: password.reveal(), expiresAt, repositories: [...repositories] };
+  });
+  serve(app, who, endpoints.renewPullSecret, async ({ params, signal }, by) => renewPullSecretNow(world, by, params.name, signal));
   serve(app, who, endpoints.removeEnvironment, async ({ params }, by) => {
     if (!(await removeEnvironment(world, by, params.name))) throw new WaybillError('NOT_FOUND', `there is no environment ${params.name}`);
     return ok;
   });
+}
+
+type Environment = Awaited<ReturnType<World['environments']['list']>>[number];
+
+async function environmentOf(world: World, environment: Environment): Promise<ReplyOf<typeof endpoints.addEnvironment>> {
+  const { name, kind, namespace, pullSecretOn, registry } = environment;
+  const record = kind === 'cluster' ? await world.pullSecrets.get(name) : undefined;
+  const { registries: _, ...pullSecret } = record ?? { registries: [] };
+  return {
+    name,
+    kind,
+    namespace,
+    pullSecretOn,
+    ...(registry === undefined ? {} : { registry }),
+    ...(record === undefined ? {} : { pullSecret }),
+  };
 }

@@ -43,8 +43,11 @@ export type ExternalRegistries = {
   ): Promise<RegistryClient>;
   /** Exchanges the credential now, past the cache: whether the login works at all. @throws WaybillError UNAUTHENTICATED, REGISTRY_FAILED */
   login(name: string, signal?: AbortSignal): Promise<{ readonly expiresAt?: string }>;
-  /** With what a cluster pulls. @throws WaybillError NOT_FOUND when there is none that only pulls */
-  pullCredential(name: string, signal?: AbortSignal): Promise<ExternalPullCredential>;
+  /**
+   * With what a cluster pulls. @param options.fresh exchanges it now: one that goes to a cluster has its whole life before it
+   * @throws WaybillError NOT_FOUND when there is none that only pulls, UNAUTHENTICATED, REGISTRY_FAILED
+   */
+  pullCredential(name: string, options?: { readonly fresh?: boolean }): Promise<ExternalPullCredential>;
   /** What the vendor's API tells of who may push; undefined where this version asks none. */
   pushers(name: string, signal?: AbortSignal): Promise<readonly EcrRepository[] | undefined>;
   /** Makes the repository where the registry asks for that and the record allows it. */
@@ -195,9 +198,9 @@ export function openExternalRegistries(options: ExternalRegistriesOptions): Exte
       const { expiresAt } = await loginFor(await demand(name), 'push', true);
       return expiresAt === undefined ? {} : { expiresAt: expiresAt.toISOString() };
     },
-    async pullCredential(name) {
+    async pullCredential(name, { fresh = false } = {}) {
       const record = await demand(name);
-      const { username, password, expiresAt } = await loginFor(record, 'pull', false);
+      const { username, password, expiresAt } = await loginFor(record, 'pull', fresh);
       return { server: record.server, username, password, ...(expiresAt === undefined ? {} : { expiresAt: expiresAt.toISOString() }) };
     },
     async pushers(name, signal) {
