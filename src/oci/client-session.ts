@@ -30,6 +30,7 @@ export type Call = {
 export type ClientSession = { call(call: Call): Promise<HttpResponse> };
 
 const tokenSchema = z.object({ token: z.string().optional(), access_token: z.string().optional(), expires_in: z.number().optional() });
+const mostTokens = 2_000;
 type CachedToken = { readonly authorization: Secret; readonly until: number };
 
 export function createSession(options: {
@@ -132,6 +133,8 @@ export function createSession(options: {
     }
     if (!fresh) return first;
     first.body.resume();
+    // A session that lives as long as the server sees any number of repositories.
+    if (cache.size >= mostTokens) cache.clear();
     cache.set(scopeOf(call), fresh);
     return await send(call, fresh.authorization);
   }

@@ -12,6 +12,8 @@ export type RegistryClientOptions = {
   readonly tokenHosts?: readonly string[];
   /** PEM of a CA to trust instead of the system's. */
   readonly ca?: string;
+  /** When given: hosts (`host` or `host:port`) that may be at any address; every other one is reached at public addresses alone. */
+  readonly anyAddress?: readonly string[];
   readonly limits?: {
     /** A call without a blob, in ms (30 s). */
     readonly callMs?: number;

@@ -3,16 +3,17 @@ import type { Readable } from 'node:stream';
 import { digestOf, isDigest, parseDigest, type Digest } from '../kernel/digest.ts';
 import { WaybillError } from '../kernel/error.ts';
 import { refusalOf } from './client-error.ts';
-import { createSession, type Call } from './client-session.ts';
+import type { Call } from './client-session.ts';
 import type { BlobSource, FetchedManifest, RegistryClient, RegistryClientOptions, Resolved } from './client-types.ts';
 import { pullToLayout, pushLayout } from './copy-layout.ts';
 import { digestCheck } from './digest-check.ts';
 import { maxManifestBytes, parseManifest } from './manifest.ts';
 import { manifestMediaTypes } from './media-types.ts';
-import { isRegistryHost, isRepositoryPath, isTag } from './reference.ts';
+import { isRepositoryPath, isTag } from './reference.ts';
+import { openSession } from './open-session.ts';
 import { probe } from './probe.ts';
 import { attachReferrer, listReferrers } from './referrers.ts';
-import { createTransport, readAnswer, type HttpResponse } from './transport.ts';
+import { readAnswer, type HttpResponse } from './transport.ts';
 import { nextLink, type Wire } from './wire.ts';
 
 const maxTagPages = 1_000;
@@ -20,22 +21,7 @@ const maxTagPages = 1_000;
 /** Nothing is sent before the first call. @throws WaybillError INVALID_INPUT */
 export function connectRegistry(options: RegistryClientOptions): RegistryClient {
   const { registry, limits = {} } = options;
-  if (!isRegistryHost(registry))
-    throw new WaybillError('INVALID_INPUT', `${JSON.stringify(registry.slice(0, 300))} is not a host or host:port`);
-  const transport = createTransport({
-    idleMs: limits.idleMs ?? 60_000,
-    maxSockets: limits.sockets ?? 8,
-    ...(options.ca === undefined ? {} : { ca: options.ca }),
-  });
-  const origin = new URL(`${options.plainHttp ? 'http' : 'https'}://${registry}/`);
-  const session = createSession({
-    origin,
-    transport,
-    auth: options.auth,
-    tokenHosts: options.tokenHosts,
-    callTimeoutMs: limits.callMs ?? 30_000,
-    now: () => Date.now(),
-  });
+  const session = openSession(options);
   const blobMs = limits.blobMs ?? 3_600_000;
   const wire: Wire = {
     async expect(call, statuses, what) {
@@ -184,7 +170,7 @@ export function connectRegistry(options: RegistryClientOptions): RegistryClient 
     listReferrers: (repository, digest, query) => listReferrers(client, wire, repository, digest, query),
     probe: (repository, signal) => probe(wire, repository, signal),
     attachReferrer: (repository, subject, attach) => attachReferrer(client, repository, subject, attach),
-    [Symbol.dispose]: () => transport[Symbol.dispose](),
+    [Symbol.dispose]: () => session[Symbol.dispose](),
   };
   return client;
 }

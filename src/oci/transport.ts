@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withDeadline } from '../kernel/deadline.ts';
 import { WaybillError, isWaybillError, messageOf } from '../kernel/error.ts';
+import { demandPublicLiteral, publicLookup } from './public-address.ts';
 
 export type HttpBody = { readonly bytes: Uint8Array } | { readonly size: number; readonly open: () => Readable | Promise<Readable> };
 
@@ -35,8 +36,11 @@ const retryableStatus = new Set([429, 502, 503, 504]);
 const retryDelaysMs = [100, 500, 2_000];
 const maxRedirects = 5;
 
-/** HTTP over node:http with kept-alive connections: redirects, a few retries, and no header that leaks to another host. */
-export function createTransport(options: { idleMs: number; maxSockets: number; ca?: string }): Transport {
+/**
+ * HTTP over node:http with kept-alive connections: redirects, a few retries, and no header that leaks to another host.
+ * @param options.anyAddress when given: hosts (`host` or `host:port`) that may be anywhere; all others are reached at public addresses alone
+ */
+export function createTransport(options: { idleMs: number; maxSockets: number; ca?: string; anyAddress?: readonly string[] }): Transport {
   const http = new HttpAgent({ keepAlive: true, maxSockets: options.maxSockets });
   const https = new HttpsAgent({
     keepAlive: true,
@@ -54,6 +58,8 @@ export function createTransport(options: { idleMs: number; maxSockets: number; c
     let source: Readable | undefined;
     try {
       deadline.signal.throwIfAborted();
+      const confined = options.anyAddress !== undefined && !names(url).some((name) => options.anyAddress?.includes(name));
+      if (confined) demandPublicLiteral(url);
       source = body && 'open' in body ? await body.open() : undefined;
       const outgoing = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, {
         method,
@@ -62,6 +68,7 @@ export function createTransport(options: { idleMs: number; maxSockets: number; c
         signal: deadline.signal,
         timeout: options.idleMs,
         maxHeaderSize: 64 * 1024,
+        ...(confined ? { lookup: publicLookup } : {}),
       });
       // Kept, because an answer that is broken off on purpose says only that it was aborted.
       let ended: WaybillError | undefined;
@@ -126,6 +133,11 @@ export function createTransport(options: { idleMs: number; maxSockets: number; c
       https.destroy();
     },
   };
+}
+
+/** As somebody may have written its host. */
+function names(url: URL): readonly string[] {
+  return [url.host, `${url.hostname}:${url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : url.port}`];
 }
 
 /** Exactly `size` bytes go out: fewer would leave the other side waiting, more would be taken for the next request. */

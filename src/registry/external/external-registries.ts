@@ -2,7 +2,9 @@ import { WaybillError } from '../../kernel/error.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Secret } from '../../kernel/secret.ts';
 import { connectRegistry } from '../../oci/client.ts';
-import type { RegistryClient } from '../../oci/client-types.ts';
+import type { ClientSession } from '../../oci/client-session.ts';
+import type { RegistryClient, RegistryClientOptions } from '../../oci/client-types.ts';
+import { openSession } from '../../oci/open-session.ts';
 import type { Secrets } from '../../secrets/secrets.ts';
 import type { Store } from '../../store/store.ts';
 import { parseCredential, type Credential } from './credential.ts';
@@ -26,8 +28,11 @@ export type ExternalPullCredential = {
  * the pull credential, which has to leave for a cluster, and which is another one than that which pushes.
  */
 export type ExternalRegistries = {
-  /** @throws WaybillError INVALID_INPUT that names fields, CONFLICT when the name is taken */
-  add(record: NewExternalRegistry, credential: Secret, pullCredential?: Secret): Promise<ExternalRegistry>;
+  /**
+   * @param credential undefined for a record that says `anonymous`
+   * @throws WaybillError INVALID_INPUT that names fields, CONFLICT when the name is taken, or the server has a mirror already
+   */
+  add(record: NewExternalRegistry, credential: Secret | undefined, pullCredential?: Secret): Promise<ExternalRegistry>;
   list(): Promise<ExternalRegistry[]>;
   get(name: string): Promise<ExternalRegistry | undefined>;
   /** Forgets the record and its credentials. True when there was one. */
@@ -41,6 +46,14 @@ export type ExternalRegistries = {
     nameOrHost: string,
     options: { signal?: AbortSignal; use?: ExternalUse; as?: 'push' | 'pull' | 'nobody' },
   ): Promise<RegistryClient>;
+  /**
+   * Logged in like `connect`, below the client: for what the mirror asks. Redirects and token services are reached at public addresses alone, except
+   * the record's own hosts and `anyAddress`.
+   */
+  session(
+    record: ExternalRegistry,
+    options: { anyAddress: readonly string[]; limits: RegistryClientOptions['limits'] },
+  ): ClientSession & Disposable;
   /** Exchanges the credential now, past the cache: whether the login works at all. @throws WaybillError UNAUTHENTICATED, REGISTRY_FAILED */
   login(name: string, signal?: AbortSignal): Promise<{ readonly expiresAt?: string }>;
   /**
@@ -140,6 +153,17 @@ export function openExternalRegistries(options: ExternalRegistriesOptions): Exte
     }
   }
 
+  function clientOptions(record: ExternalRegistry, as: Purpose): RegistryClientOptions {
+    const { host, plainHttp } = address(record.server);
+    return {
+      registry: host,
+      plainHttp,
+      tokenHosts: record.tokenHost === undefined ? (knownTokenHosts[record.server] ?? []) : [record.tokenHost],
+      ...(record.anonymous ? {} : { auth: async (refused: boolean) => (await loginFor(record, as, refused)).auth }),
+      ...(record.ca === undefined ? {} : { ca: record.ca }),
+    };
+  }
+
   return {
     async add(input, credential, pullCredential) {
       const parsed = externalRecord.safeParse(input);
@@ -151,6 +175,16 @@ export function openExternalRegistries(options: ExternalRegistriesOptions): Exte
       const record = parsed.data;
       // Read before they are sealed: a mistake is told to whoever makes it, not to a run.
       for (const each of [credential, pullCredential]) if (each) parseCredential(record.kind, each);
+      if (record.anonymous !== (credential === undefined))
+        throw new WaybillError(
+          'INVALID_INPUT',
+          record.anonymous ? 'what is anonymous has no credential' : 'credential: is missing, and the record does not say anonymous',
+        );
+      const other = record.uses.includes('mirror') && (await list()).find((each) => mirrors(each, record.server));
+      if (other)
+        throw new WaybillError('CONFLICT', `${record.server} has a mirror already: ${other.name}`, {
+          fix: `Remove it first: waybill registry remove ${other.name}.`,
+        });
       const taken = () =>
         new WaybillError('CONFLICT', `the external registry ${record.name} exists already`, {
           fix: 'Remove it first, or choose another name.',
@@ -164,7 +198,8 @@ export function openExternalRegistries(options: ExternalRegistriesOptions): Exte
         .executeTakeFirst();
       if (result.numInsertedOrUpdatedRows === 0n) throw taken();
       // After the row: whoever loses the race for a name overwrites nobody's credential.
-      await secrets.put(sealedName(record.name, 'push'), credential);
+      if (credential) await secrets.put(sealedName(record.name, 'push'), credential);
+      else await secrets.remove(sealedName(record.name, 'push'));
       if (pullCredential) await secrets.put(sealedName(record.name, 'pull'), pullCredential);
       else await secrets.remove(sealedName(record.name, 'pull'));
       return parseRow(row);
@@ -185,17 +220,22 @@ export function openExternalRegistries(options: ExternalRegistriesOptions): Exte
         const ca = record?.ca;
         return connectRegistry({ registry: host, plainHttp, ...(ca === undefined ? {} : { ca }) });
       }
+      if (record.anonymous && as === 'push') return connectRegistry(clientOptions(record, as));
       if (!(await secrets.get(sealedName(record.name, as)))) throw withoutCredential(record, as);
-      return connectRegistry({
-        registry: host,
-        plainHttp,
-        tokenHosts: record.tokenHost === undefined ? (knownTokenHosts[record.server] ?? []) : [record.tokenHost],
-        auth: async (refused) => (await loginFor(record, as, refused)).auth,
-        ...(record.ca === undefined ? {} : { ca: record.ca }),
+      return connectRegistry(clientOptions(record, as));
+    },
+    session(record, { anyAddress, limits }) {
+      const base = clientOptions(record, 'push');
+      return openSession({
+        ...base,
+        anyAddress: [base.registry, ...(base.tokenHosts ?? []), ...anyAddress],
+        ...(limits === undefined ? {} : { limits }),
       });
     },
     async login(name) {
-      const { expiresAt } = await loginFor(await demand(name), 'push', true);
+      const record = await demand(name);
+      if (record.anonymous) return {};
+      const { expiresAt } = await loginFor(record, 'push', true);
       return expiresAt === undefined ? {} : { expiresAt: expiresAt.toISOString() };
     },
     async pullCredential(name, { fresh = false } = {}) {
@@ -217,6 +257,11 @@ export function openExternalRegistries(options: ExternalRegistriesOptions): Exte
       if (credential?.kind === 'ecr') await createEcrRepository(record.server, credential, exchangeFor(record, signal), repository);
     },
   };
+}
+
+/** Whether this record is the mirror of the server. */
+export function mirrors(record: ExternalRegistry, server: string): boolean {
+  return record.server === server && record.uses.includes('mirror');
 }
 
 function sealedName(name: string, purpose: Purpose): string {

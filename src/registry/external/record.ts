@@ -41,6 +41,27 @@ export const externalRecord = z
       .exactOptional(),
     /** Makes a repository that is missing (Amazon ECR refuses pushes to one), with tags that do not move. */
     createRepositories: z.boolean().default(false),
+    /** There is no credential: what is public there is enough. */
+    anonymous: z.boolean().default(false),
+    /** For the use `mirror`; see mirror/path.ts. With a prefix, only what is below it is fetched. */
+    mirror: z
+      .strictObject({
+        /** For so long a tag is taken for what it was when it was last asked for. */
+        tagSeconds: z
+          .number()
+          .int()
+          .min(0)
+          .max(30 * 86_400)
+          .default(300),
+        /** What the cache keeps of this registry, in bytes; the least recently used goes first. */
+        quotaBytes: z
+          .number()
+          .int()
+          .min(1_000_000)
+          .max(2 ** 50)
+          .default(20 * 1024 ** 3),
+      })
+      .exactOptional(),
   })
   .superRefine((record, context) => {
     const problem = serverProblem(record.kind, record.server);
@@ -51,6 +72,10 @@ export const externalRecord = z
         path: ['createRepositories'],
         message: 'is for kind ecr: other registries make repositories themselves',
       });
+    if (record.anonymous && (record.kind !== 'basic' || record.uses.includes('publish')))
+      context.addIssue({ code: 'custom', path: ['anonymous'], message: 'is for kind basic, and nobody publishes without a credential' });
+    if (record.mirror !== undefined && !record.uses.includes('mirror'))
+      context.addIssue({ code: 'custom', path: ['mirror'], message: 'is for the use mirror' });
     if (record.tokenHost !== undefined && record.kind !== 'basic')
       context.addIssue({ code: 'custom', path: ['tokenHost'], message: 'is for kind basic: where tokens of a vendor come from is fixed' });
   });
