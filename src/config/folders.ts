@@ -10,6 +10,8 @@ export type Folders = {
   readonly masterKeyFile: string;
   readonly repositories: string;
   readonly registry: string;
+  /** What is cached of other registries: can be fetched again, left out of backups. */
+  readonly mirror: string;
   readonly logs: string;
   /** Keys of the signer; nothing but `waybill signer` opens it. */
   readonly signer: string;
@@ -37,6 +39,7 @@ export function foldersOf(data: string): Folders {
     masterKeyFile: path.join(root, 'master.key'),
     repositories: path.join(root, 'repositories'),
     registry: path.join(root, 'registry'),
+    mirror: path.join(root, 'mirror'),
     logs: path.join(root, 'logs'),
     signer: path.join(root, 'signer'),
     admission: path.join(root, 'admission'),

@@ -2,6 +2,7 @@ import { deployMigrations } from '../deploy/migrations.ts';
 import { identityMigrations } from '../identity/migrations.ts';
 import { ledgerMigrations } from '../ledger/migrations.ts';
 import { externalMigrations } from '../registry/external/migrations.ts';
+import { mirrorMigrations } from '../registry/mirror/migrations.ts';
 import { registryMigrations } from '../registry/migrations.ts';
 import { runMigrations } from '../run/migrations.ts';
 import { scanMigrations } from '../scan/migrations.ts';
@@ -20,4 +21,5 @@ export const migrations: readonly Migration[] = [
   ...deployMigrations,
   ...externalMigrations,
   ...scanMigrations,
+  ...mirrorMigrations,
 ];

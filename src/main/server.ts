@@ -98,6 +98,7 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
       unsafeNoSandbox: config.runner.unsafeNoSandbox,
     }),
   );
+  const externals = openExternalRegistries({ store, secrets, clock });
   const registry = stack.use(
     await openRegistry({
       store,
@@ -117,6 +118,7 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
       quota: definedOf(config.registry.quota),
       limits: registryLimits(config),
       behindProxy: config.server.behindProxy,
+      mirror: { folder: folders.mirror, externals, anyAddress: config.registry.upstreams },
       onRefusal: (refusal) => refused(`${refusal.action} of ${refusal.repository} by ${refusal.holder}`, refusal.reason),
     }),
   );
@@ -174,7 +176,7 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
     imports: openImports(store, clock),
     upstreams: config.registry.upstreams,
     requiredApprovals: config.review.approvals,
-    externals: openExternalRegistries({ store, secrets, clock }),
+    externals,
     retention: config.registry.keep,
     scanning: { scanners: openScanners(), documents: openScanDocuments(store, clock), databaseDays: config.scan.databaseDays },
     environments,

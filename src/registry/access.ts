@@ -9,6 +9,8 @@ export type Access = {
   readonly mayPull: ReadonlySet<string> | 'everything';
   /** Pull that this very credential carries. */
   readonly pull: ReadonlySet<string> | 'everything';
+  /** And every repository below this, which ends with a slash: for the server's own way through a mirror. */
+  readonly pullBelow?: string;
   /** The one repository that it pushes to: set on a minted push token alone. */
   readonly push?: string;
   /** Milliseconds since the epoch. */

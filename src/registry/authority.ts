@@ -107,7 +107,7 @@ export function createAuthority(parts: {
         if (access.push === repository) return;
         throw deny(access.push === undefined ? pushRefusal : `this push token is for ${access.push} alone`);
       }
-      if (covers(access.pull, repository)) return;
+      if (covers(access.pull, repository) || (access.pullBelow !== undefined && repository.startsWith(access.pullBelow))) return;
       if (!covers(access.mayPull, repository)) throw deny(`this token of ${access.holder} does not cover ${repository}`);
       throw new ProtocolError('UNAUTHORIZED', 'The token was not asked for this repository', {
         headers: challenge(scope, 'insufficient_scope'),

@@ -9,6 +9,7 @@ import type { Catalog } from './catalog.ts';
 import type { Leases } from './leases.ts';
 import type { RegistryLimits } from './limits.ts';
 import type { MemoryShare } from './memory-share.ts';
+import type { Mirrors } from './mirror/mirror.ts';
 import type { Quotas } from './quota.ts';
 import type { Uploads } from './uploads.ts';
 
@@ -29,6 +30,10 @@ export type Parts = {
   /** By what a client's address is counted. */
   readonly addressOf: (request: IncomingMessage) => string;
   readonly logger: Logger;
+  /** Undefined for a registry alone. */
+  readonly mirrors: Mirrors | undefined;
+  /** `host:port` as it stands in references. */
+  readonly service: string;
 };
 
 /** One request, after its credentials were read. `signal` aborts when the client is too slow or gone. */

@@ -9,6 +9,8 @@ import { listReferrers, listTags } from './handle-lists.ts';
 import { handleManifest } from './handle-manifest.ts';
 import { Pace, type Watch } from './pace.ts';
 import { continueUpload, startUpload } from './handle-upload.ts';
+import { handleMirror } from './mirror/handle-mirror.ts';
+import { mirrorPlace } from './mirror/path.ts';
 import { ProtocolError, sendError, sendJson } from './protocol-error.ts';
 import { tooMany, type RateLimit } from './rate-limit.ts';
 import { parseRoute, type Route } from './route.ts';
@@ -60,6 +62,10 @@ export function createHandler(options: {
   }
 
   async function dispatch(exchange: Exchange, route: Route): Promise<void> {
+    if (parts.mirrors && route.kind !== 'base') {
+      const place = mirrorPlace(route.repository, exchange.query.get('ns'), parts.service);
+      if (place) return await handleMirror(parts, parts.mirrors, exchange, route, place);
+    }
     switch (route.kind) {
       case 'base':
         authority.demandAnybody(exchange.access);

@@ -3,9 +3,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../kernel/clock.ts';
-import { silentLogger } from '../kernel/logger.ts';
+import { silentLogger, type Logger } from '../kernel/logger.ts';
 import { Secret } from '../kernel/secret.ts';
-import { openStore } from '../store/store.ts';
+import { openStore, type Store } from '../store/store.ts';
 import type { Refusal } from './authority.ts';
 import { registryServerOptions } from './limits.ts';
 import { registryMigrations } from './migrations.ts';
@@ -30,6 +30,8 @@ type Handle = (request: IncomingMessage, response: ServerResponse) => Promise<vo
 export type TestOptions = Partial<Pick<RegistryOptions, 'open' | 'mutableTags' | 'deletion' | 'limits' | 'quota'>> & {
   /** An existing folder is kept. */
   readonly folder?: string;
+  readonly mirror?: (store: Store, clock: Clock, folder: string) => Promise<NonNullable<RegistryOptions['mirror']>>;
+  readonly logger?: Logger;
   readonly wrap?: (handle: Handle) => Handle;
 };
 
@@ -56,7 +58,8 @@ export async function startTestRegistry(options: TestOptions = {}): Promise<Test
     store,
     folder: join(folder, 'registry'),
     clock,
-    logger: silentLogger,
+    logger: options.logger ?? silentLogger,
+    ...(options.mirror === undefined ? {} : { mirror: await options.mirror(store, clock, folder) }),
     service: host,
     realm: `http://${host}/registry/token`,
     async authenticate(username, password) {

@@ -19,6 +19,8 @@ import { createHandler } from './handler.ts';
 import { Leases } from './leases.ts';
 import { defaultLimits, type RegistryLimits } from './limits.ts';
 import { MemoryShare } from './memory-share.ts';
+import { openMirrors, type Mirrors, type MirrorsOptions } from './mirror/mirror.ts';
+import { mirrorRepository, parseMirrorRepository } from './mirror/path.ts';
 import { newPullCredential, openPullTokens, type PullCredential, type PullState } from './pull-tokens.ts';
 import { openQuotas, type Quota, type Usage } from './quota.ts';
 import type { RegistryTables } from './tables.ts';
@@ -78,6 +80,10 @@ export type Registry = AsyncDisposable & {
   /** Looks for damage; see check.ts. */
   check(options: CheckOptions): Promise<CheckReport>;
   usage(): Promise<Usage>;
+  /** The pull-through cache; undefined for a registry alone. */
+  readonly mirrors: Mirrors | undefined;
+  /** A key for the server's own way through a mirror, for minutes: it pulls below `mirror/NAME/` and nothing else. */
+  mintMirrorPull(options: { mirror: string; holder: string; ttlMs: number }): Promise<Disposable & { readonly token: Secret }>;
   /** Everything with a tag, papers left out. */
   images: Catalog['images'];
   /** Takes back the bearer tokens that were made from a person's own token (which lives elsewhere). */
@@ -105,6 +111,8 @@ export type RegistryOptions = {
   readonly limits?: Partial<RegistryLimits>;
   /** Clients are told apart by what the proxy in front says: only where nobody else reaches the server. */
   readonly behindProxy?: boolean;
+  /** What is mirrored; its folder is not in a backup. */
+  readonly mirror?: Pick<MirrorsOptions, 'folder' | 'externals' | 'anyAddress' | 'limits'>;
 };
 
 const maxPushMs = 6 * 60 * 60_000;
@@ -137,6 +145,16 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   const authority = options.open
     ? openAuthority()
     : createAuthority({ bearers, pulls, authenticate, clock, realm, service, onRefusal, addressOf });
+  const mirrors =
+    options.mirror &&
+    (await openMirrors({
+      ...options.mirror,
+      store,
+      clock,
+      logger,
+      maxBlobBytes: limits.blobBytes,
+      minimumFreeBytes: options.quota?.minimumFreeBytes ?? 0,
+    }));
   const handle = createHandler({
     requests: options.open ? undefined : new RateLimit({ perSecond: limits.requestsPerSecond, burst: 20 * limits.requestsPerSecond }),
     parts: {
@@ -153,6 +171,8 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
       deletion,
       addressOf,
       logger,
+      mirrors,
+      service,
     },
     token: createTokenEndpoint({ authority, bearers, clock, onRefusal, addressOf, onGrant: openGrantLog(options.onGrant) }),
   });
@@ -166,6 +186,7 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     handle,
     async mintPush({ repository, ttlMs, pullFrom = [], ...holder }) {
       checkRepositories([repository, ...pullFrom]);
+      if (parseMirrorRepository(repository)) throw new WaybillError('INVALID_INPUT', `${repository} is a mirror's: nobody pushes there`);
       checkTtl(ttlMs, maxPushMs);
       const now = clock.now().getTime();
       const expiresAt = new Date(now + ttlMs).toISOString();
@@ -203,6 +224,17 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
       await pulls.add(environment, repositories, credential, handedOut);
       return credential;
     },
+    async mintMirrorPull({ mirror, holder, ttlMs }) {
+      checkTtl(ttlMs, maxPushMs);
+      const now = clock.now().getTime();
+      const expiresAt = now + ttlMs;
+      const below = mirrorRepository(mirror, '');
+      await options.onGrant({ kind: 'token', holder, repositories: [`${below}*`], expiresAt: new Date(expiresAt).toISOString() });
+      const none: ReadonlySet<string> = new Set();
+      const access: Access = { kind: 'pull', holder, mayPull: none, pull: none, pullBelow: below, expiresAt };
+      const token = new Secret(bearers.issue(access, now));
+      return { token, [Symbol.dispose]: () => bearers.revoke((one) => one === access) };
+    },
     pullState: (environment) => pulls.state(environment),
     async revokePull(environment) {
       const count = await pulls.revoke(environment);
@@ -220,12 +252,14 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     },
     check: (asked) => checkRegistry({ db, blobs }, asked),
     usage: () => quotas.usage(),
+    mirrors,
     images: catalog.images,
     revokePerson: (person) => bearers.revoke((access) => access.kind === 'person' && access.holder === person),
     async [Symbol.asyncDispose]() {
       clearInterval(sweeping);
       bearers.revoke(() => true);
       await uploads[Symbol.asyncDispose]();
+      await mirrors?.[Symbol.asyncDispose]();
     },
   };
 }
