@@ -60,6 +60,8 @@ function flipped(): Buffer {
 
 function endless(response: ServerResponse): void {
   response.writeHead(200);
+  // There is no body that could be endless.
+  if (response.req.method === 'HEAD') return void response.end();
   const more = () => {
     while (!response.destroyed && response.write(other));
   };

@@ -43,12 +43,12 @@ export async function serveBlob(
   const { signal } = gone;
   let { size } = source;
   const ranged = request.headers.range !== undefined;
+  const failed = (error: unknown) => (signal.aborted ? error : toProtocolError(whyFailed(error), unknown));
   try {
     // Without a size there is no range, and a small one is soon here.
     if ((size === undefined && ranged) || (size ?? pieceBytes) <= smallBytes) size = await whole(source, signal);
   } catch (error) {
-    if (signal.aborted) throw error;
-    throw toProtocolError(whyFailed(error), unknown);
+    throw failed(error);
   }
   const range = size === undefined ? undefined : parseRange(request.headers.range, size);
   if (range === 'unsatisfiable')
@@ -57,6 +57,12 @@ export async function serveBlob(
       headers: { 'content-range': `bytes */${size}` },
     });
   const start = range?.start ?? 0;
+  try {
+    // What breaks off before there is anything to send has a status, too.
+    await source.ready(start, signal);
+  } catch (error) {
+    throw failed(error);
+  }
   const end = range ? range.end + 1 : (size ?? Number.POSITIVE_INFINITY);
   response.writeHead(range ? 206 : 200, {
     ...headers,
