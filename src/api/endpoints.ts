@@ -9,6 +9,8 @@ import {
   environmentView,
   externalCheckView,
   externalRegistryView,
+  mirrorContentsView,
+  mirrorView,
   registryFindingView,
   personView,
   repositoryView,
@@ -301,8 +303,14 @@ export const endpoints = {
           .max(64 * 1024)
           .exactOptional(),
         createRepositories: z.boolean().default(false),
+        /** There is no credential. */
+        anonymous: z.boolean().default(false),
+        mirror: z.object({ tagSeconds: z.number().int().exactOptional(), quotaBytes: z.number().int().exactOptional() }).exactOptional(),
         /** JSON text; its shape depends on the kind. */
-        credential: z.string().max(64 * 1024),
+        credential: z
+          .string()
+          .max(64 * 1024)
+          .exactOptional(),
         pullCredential: z
           .string()
           .max(64 * 1024)
@@ -318,6 +326,16 @@ export const endpoints = {
     params: name,
     body: z.object({ repository: z.string().max(255).exactOptional() }),
     reply: externalCheckView,
+  }),
+
+  listMirrors: endpoint('GET', '/mirrors', 'person', 'What is cached of other registries', { reply: z.array(mirrorView) }),
+  showMirror: endpoint('GET', '/mirrors/:name', 'person', 'The images that the cache has of one registry', {
+    params: name,
+    reply: mirrorContentsView,
+  }),
+  clearMirror: endpoint('POST', '/mirrors/:name/clear', 'admin', 'Throws away what is cached of one registry', {
+    params: name,
+    reply: z.object({ items: z.number(), bytes: z.number() }),
   }),
 
   auditRegistries: endpoint('POST', '/audit/registries', 'admin', 'Who besides the pipeline can push, as far as it can be told', {

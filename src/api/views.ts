@@ -227,6 +227,8 @@ export const collectedView = z.object({
   manifests: z.number(),
   blobs: z.number(),
   bytes: z.number(),
+  /** What went from the cache of other registries. */
+  mirrored: z.object({ items: z.number(), bytes: z.number() }),
 });
 
 export const registryCheckView = z.object({
@@ -245,6 +247,33 @@ export const registryCheckView = z.object({
   strays: z.number(),
 });
 
+const mirrorFields = {
+  name: z.string(),
+  server: z.string(),
+  prefix: z.string().exactOptional(),
+  tagMs: z.number(),
+  quotaBytes: z.number(),
+  blobs: z.number(),
+  manifests: z.number(),
+  bytes: z.number(),
+  /** Whether the registry answered when it was last asked; missing when it was not, since the server started. */
+  answers: z.boolean().exactOptional(),
+  why: z.string().exactOptional(),
+};
+export const mirrorView = z.object(mirrorFields);
+export const mirrorContentsView = z.object({
+  ...mirrorFields,
+  images: z.array(
+    z.object({
+      repository: z.string(),
+      digest: z.string(),
+      tags: z.array(z.object({ tag: z.string(), checkedAt: z.string() })),
+      fetchedAt: z.string(),
+      usedAt: z.string(),
+    }),
+  ),
+});
+
 export const externalRegistryView = z.object({
   name: z.string(),
   server: z.string(),
@@ -255,6 +284,8 @@ export const externalRegistryView = z.object({
   repositories: z.array(z.string()),
   tokenHost: z.string().exactOptional(),
   createRepositories: z.boolean(),
+  anonymous: z.boolean(),
+  mirror: z.object({ tagSeconds: z.number(), quotaBytes: z.number() }).exactOptional(),
   createdAt: z.string(),
 });
 
@@ -286,4 +317,6 @@ export const registryUsageView = z.object({
   bytes: z.number(),
   shared: z.number(),
   freeBytes: z.number(),
+  /** What is cached of other registries; not in the numbers above. */
+  mirrors: z.array(mirrorView),
 });

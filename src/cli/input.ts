@@ -16,6 +16,30 @@ export function wholeNumber(text: string): number {
   return Number(text);
 }
 
+const units: Readonly<Record<string, number>> = {
+  '': 1,
+  B: 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  KIB: 2 ** 10,
+  MIB: 2 ** 20,
+  GIB: 2 ** 30,
+  TIB: 2 ** 40,
+};
+
+/** `500MB`, `20 GiB`, `1000000`: in bytes. @throws WaybillError INVALID_INPUT */
+export function byteSize(text: string): number {
+  const [, number = '', unit = ''] = /^(\d{1,12}(?:\.\d{1,3})?) ?([A-Za-z]{0,3})$/.exec(text) ?? [];
+  const factor = units[unit.toUpperCase()];
+  if (number === '' || factor === undefined)
+    throw new WaybillError('INVALID_INPUT', `${JSON.stringify(text.slice(0, 100))} is no size`, {
+      fix: 'Write it as 500MB, 20GB or 20GiB.',
+    });
+  return Math.round(Number(number) * factor);
+}
+
 /** @throws WaybillError INVALID_INPUT */
 export function portNumber(text: string): number {
   const port = wholeNumber(text);

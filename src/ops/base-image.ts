@@ -4,6 +4,7 @@ import { formatPlatform, suits, type Platform } from '../image/layers/platform.t
 import { WaybillError } from '../kernel/error.ts';
 import type { RegistryClient } from '../oci/client-types.ts';
 import { parseReference } from '../oci/reference.ts';
+import { parseMirrorRepository } from '../registry/mirror/path.ts';
 
 const largestConfig = 4 * 1024 * 1024;
 
@@ -14,6 +15,11 @@ export function baseRepository(base: string, registryName: string): string | und
   if (reference.registry !== undefined && reference.registry !== registryName) {
     throw new WaybillError('UNSUPPORTED', `the base ${base} is in another registry`, {
       fix: `Use a base that a run of this Waybill has built: ${registryName}/REPOSITORY/IMAGE@sha256:….`,
+    });
+  }
+  if (parseMirrorRepository(reference.repository)) {
+    throw new WaybillError('FORBIDDEN', `the base ${base} is a copy of what somebody else has, and nobody here vouches for it`, {
+      fix: 'Import it, and name what the import gives: waybill image import REFERENCE --reason ….',
     });
   }
   return reference.repository;

@@ -1,6 +1,7 @@
 import type { Person } from '../identity/person.ts';
 import { messageOf } from '../kernel/error.ts';
 import type { Collected } from '../registry/collect.ts';
+import type { Evicted } from '../registry/mirror/room.ts';
 import type { ManifestNode } from '../registry/contents.ts';
 import type { World } from './world.ts';
 
@@ -16,7 +17,7 @@ export async function collectRegistry(
   world: World,
   by: Pick<Person, 'id'> | 'timer',
   options: { readonly dryRun: boolean; readonly signal: AbortSignal },
-): Promise<Collected> {
+): Promise<Collected & { readonly mirrored: Evicted }> {
   const { retention } = world;
   const reasons = await reasonsToKeep(world, options.signal);
   const now = world.clock.now().getTime();
@@ -32,8 +33,10 @@ export async function collectRegistry(
       return newest.has(`${image.repository}@${image.digest}`) ? `one of the newest ${retention.perRepository}` : undefined;
     },
   });
+  const none: Evicted = { items: 0, bytes: 0 };
+  const mirrored = options.dryRun ? none : ((await world.registry.mirrors?.collect(options.signal)) ?? none);
   const removed = done.images.filter((image) => image.fate === 'removed');
-  if (!options.dryRun && (removed.length > 0 || done.blobs > 0))
+  if (!options.dryRun && (removed.length > 0 || done.blobs > 0 || mirrored.items > 0))
     await world.ledger.append({
       kind: 'admin',
       subject: removed.slice(0, 100).map((image) => image.digest),
@@ -44,9 +47,11 @@ export async function collectRegistry(
         images: removed.length,
         blobs: done.blobs,
         bytes: done.bytes,
+        mirroredItems: mirrored.items,
+        mirroredBytes: mirrored.bytes,
       },
     });
-  return done;
+  return { ...done, mirrored };
 }
 
 async function newestOf(world: World, count: number): Promise<ReadonlySet<string>> {

@@ -6,14 +6,14 @@ import { wireRepository } from '../registry/external/naming.ts';
 import { canonicalServer, type ExternalRegistry, type NewExternalRegistry } from '../registry/external/record.ts';
 import type { World } from './world.ts';
 
-type Externals = Pick<World, 'externals' | 'ledger'>;
+type Externals = Pick<World, 'externals' | 'ledger'> & { readonly registry: Pick<World['registry'], 'mirrors'> };
 
 /** Registries that the company has: every act is in the ledger, no credential is. */
 export async function addExternalRegistry(
   world: Externals & Pick<World, 'registryName'>,
   by: Person,
   record: NewExternalRegistry,
-  credential: Secret,
+  credential: Secret | undefined,
   pullCredential?: Secret,
 ): Promise<ExternalRegistry> {
   if (canonicalServer(record.server) === canonicalServer(world.registryName))
@@ -31,14 +31,23 @@ export async function addExternalRegistry(
       repositories: [...added.repositories],
       pullCredential: pullCredential !== undefined,
       ...(added.prefix === undefined ? {} : { prefix: added.prefix }),
+      ...(added.anonymous ? { anonymous: true } : {}),
+      ...(added.mirror === undefined ? {} : { tagSeconds: added.mirror.tagSeconds, quotaBytes: added.mirror.quotaBytes }),
     },
   });
   return added;
 }
 
 export async function removeExternalRegistry(world: Externals, by: Person, name: string): Promise<void> {
+  const record = await world.externals.get(name);
   if (!(await world.externals.remove(name))) throw new WaybillError('NOT_FOUND', `there is no external registry ${name}`);
-  await world.ledger.append({ kind: 'admin', subject: [name], body: { act: 'external-registry-remove', by: by.id } });
+  // What was cached with its credential goes with it; a stop in between leaves the rest to the next collection, and serves none of it.
+  const cleared = record?.uses.includes('mirror') ? await world.registry.mirrors?.clear(record.server) : undefined;
+  await world.ledger.append({
+    kind: 'admin',
+    subject: [name],
+    body: { act: 'external-registry-remove', by: by.id, ...(cleared ? { cachedBytes: cleared.bytes } : {}) },
+  });
 }
 
 export type ExternalCheck = Probe & {

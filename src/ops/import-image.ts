@@ -111,7 +111,7 @@ async function performImport(world: World, wanted: ImageImport, signal: AbortSig
   try {
     await rm(out, { recursive: true, force: true });
     const upstream = parseUpstream(wanted.reference);
-    using source = await openUpstream(world, upstream.registry, signal);
+    using source = await openUpstream(world, upstream.registry, signal, sourceRepository(upstream));
     await source.pullToLayout(sourceRepository(upstream), wanted.digest, out, { signal });
     using push = await world.registry.mintPush({ repository: wanted.repository, import: wanted.id, ttlMs: copyTokenMs });
     using client = connectRegistry({ registry: world.registryAddress, plainHttp: true, auth: { bearer: push.token } });
@@ -188,7 +188,7 @@ export async function findImportUpdates(
 }
 
 async function resolveUpstream(world: World, upstream: Upstream, signal: AbortSignal): Promise<{ resolved: Resolved }> {
-  using client = await openUpstream(world, upstream.registry, signal);
+  using client = await openUpstream(world, upstream.registry, signal, sourceRepository(upstream));
   const resolved = await client.resolve(sourceRepository(upstream), upstream.digest ?? upstream.tag ?? 'latest', signal);
   if (!resolved)
     throw new WaybillError('NOT_FOUND', `there is no image ${formatReference(upstream)}`, {

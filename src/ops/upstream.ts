@@ -5,22 +5,26 @@ import { connectRegistry } from '../oci/client.ts';
 import type { RegistryClient } from '../oci/client-types.ts';
 import { isPublicAddress } from '../oci/public-address.ts';
 import { canonicalServer } from '../registry/external/record.ts';
+import { throughMirror } from './through-mirror.ts';
 import type { World } from './world.ts';
 
 /** Where Docker Hub's images really are. */
 const hub = 'registry-1.docker.io';
 
 /**
- * A client of somebody else's registry: with the credential of a record that an administrator has added for imports, otherwise without one.
+ * A client of somebody else's registry: through the mirror of it when there is one, else with the credential of a record that an administrator has added for imports, otherwise without one.
  * Public addresses only, except such records and the hosts that an administrator has named.
  * @throws WaybillError FORBIDDEN, NOT_FOUND when there is no such host
  */
 export async function openUpstream(
-  world: Pick<World, 'upstreams' | 'externals'>,
+  world: Pick<World, 'upstreams' | 'externals' | 'registry' | 'registryAddress'>,
   registry: string,
   signal: AbortSignal,
+  repository: string,
 ): Promise<RegistryClient> {
   const server = canonicalServer(registry);
+  const mirrored = await throughMirror(world, server, repository);
+  if (mirrored) return mirrored;
   if ((await world.externals.list()).some((each) => each.server === server && each.uses.includes('import')))
     return world.externals.connect(registry, { signal, use: 'import' });
   const real = registry === 'docker.io' ? hub : registry;

@@ -3,7 +3,7 @@ import type { BodyOf, ReplyOf } from '../../api/endpoint.ts';
 import { endpoints } from '../../api/endpoints.ts';
 import { WaybillError } from '../../kernel/error.ts';
 import type { CliContext } from '../context.ts';
-import { collect, readNamed } from '../input.ts';
+import { byteSize, collect, readNamed, wholeNumber } from '../input.ts';
 import { show } from '../output.ts';
 import { plain } from '../terminal.ts';
 
@@ -21,6 +21,9 @@ type AddOptions = {
   tokenHost?: string;
   ca?: string;
   createRepositories: boolean;
+  anonymous: boolean;
+  mirrorQuota?: number;
+  mirrorTagSeconds?: number;
 };
 
 /** `waybill registry add | list | remove | check`: registries that the company has. */
@@ -41,8 +44,13 @@ export function externalRegistryCommands(registry: Command, program: Command, co
     .option('--token-host <host>', 'the other host that gives the tokens of this registry (a GitLab of your own)')
     .option('--ca <file>', "the registry's CA as PEM")
     .option('--create-repositories', 'make a missing repository at the first push (ecr)', false)
+    .option('--anonymous', 'there is no credential: what is public is enough (import, mirror)', false)
+    .option('--mirror-quota <size>', 'what the cache keeps of it: 500MB, 20GB (default: 20 GiB)', byteSize)
+    .option('--mirror-tag-seconds <n>', 'for so long a tag is taken for what it was (default: 300)', wholeNumber)
     .action(async (name: string, options: AddOptions) => {
-      const { server, kind, prefix, naming, use, repository, tokenHost, createRepositories } = options;
+      const { server, kind, prefix, naming, use, repository, tokenHost, createRepositories, anonymous } = options;
+      const { mirrorQuota: quotaBytes, mirrorTagSeconds: tagSeconds } = options;
+      const mirror = { ...(quotaBytes === undefined ? {} : { quotaBytes }), ...(tagSeconds === undefined ? {} : { tagSeconds }) };
       const body = {
         name,
         server,
@@ -51,7 +59,9 @@ export function externalRegistryCommands(registry: Command, program: Command, co
         uses: use.map((each) => one(each, ['publish', 'import', 'mirror'], 'use')),
         repositories: repository,
         createRepositories,
-        credential: await credentialOf(context, options),
+        anonymous,
+        ...(anonymous ? {} : { credential: await credentialOf(context, options) }),
+        ...(Object.keys(mirror).length === 0 ? {} : { mirror }),
         ...(prefix === undefined ? {} : { prefix }),
         ...(tokenHost === undefined ? {} : { tokenHost }),
         ...(options.ca === undefined ? {} : { ca: await readNamed(context.cwd, options.ca) }),
@@ -59,7 +69,8 @@ export function externalRegistryCommands(registry: Command, program: Command, co
       } satisfies BodyOf<typeof endpoints.addExternalRegistry>;
       const added = await (await context.client()).call(endpoints.addExternalRegistry, { body });
       show(context, program, added, () => [
-        `Added ${added.name} (${added.server}). Try its credential: waybill registry check ${added.name}`,
+        `Added ${added.name} (${added.server}). Try it: waybill registry check ${added.name}`,
+        ...(added.uses.includes('mirror') ? [`Pull through it: REGISTRY/mirror/${added.name}/REPOSITORY`] : []),
       ]);
     });
 

@@ -3,6 +3,7 @@ import { endpoints } from '../../api/endpoints.ts';
 import type { CliContext } from '../context.ts';
 import { show } from '../output.ts';
 import { plain } from '../terminal.ts';
+import { mirrorTable } from './mirrors.ts';
 
 /** `waybill registry gc | fsck | usage`: what keeps the server's registry healthy; for administrators. */
 export function registryCareCommands(registry: Command, program: Command, context: CliContext): void {
@@ -24,6 +25,9 @@ export function registryCareCommands(registry: Command, program: Command, contex
           ]),
         ),
         `${dryRun ? 'Would remove' : 'Removed'} ${removed} images with their papers, ${done.blobs} blobs, ${megabytes(done.bytes)}.`,
+        ...(done.mirrored.items === 0
+          ? []
+          : [`From the cache of other registries went ${done.mirrored.items} things, ${megabytes(done.mirrored.bytes)}.`]),
       ]);
     });
 
@@ -63,6 +67,7 @@ export function registryCareCommands(registry: Command, program: Command, contex
             limit === undefined ? '-' : megabytes(limit),
           ]),
         ),
+        ...(usage.mirrors.length === 0 ? [] : ['', ...mirrorTable(table, usage.mirrors), '']),
         `On disk ${megabytes(usage.bytes)}; sharing saves ${megabytes(usage.shared)}; the disk has ${megabytes(usage.freeBytes)} left.`,
       ]);
     });

@@ -4,6 +4,7 @@ import type { CliContext } from '../context.ts';
 import { portNumber } from '../input.ts';
 import { wantsJson } from '../output.ts';
 import { externalRegistryCommands } from './external-registries.ts';
+import { mirrorCommands } from './mirrors.ts';
 import { registryCareCommands } from './registry-care.ts';
 
 /** `waybill registry …`: the registry by itself, and what keeps it healthy. */
@@ -11,6 +12,7 @@ export function registryCommands(program: Command, context: CliContext): void {
   const registry = program.command('registry').description('The registry');
   registryCareCommands(registry, program, context);
   externalRegistryCommands(registry, program, context);
+  mirrorCommands(registry, program, context);
   registry
     .command('serve')
     .description('Serve a registry alone, on loopback, without authentication: for a laptop, for tests, for benchmarks')

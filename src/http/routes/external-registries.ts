@@ -17,7 +17,7 @@ export function externalRegistryRoutes(app: FastifyInstance, world: World, who: 
         world,
         by,
         record,
-        new Secret(credential),
+        credential === undefined ? undefined : new Secret(credential),
         pullCredential === undefined ? undefined : new Secret(pullCredential),
       ),
     );
@@ -38,7 +38,7 @@ type ExternalRegistry = Awaited<ReturnType<World['externals']['list']>>[number];
 
 /** All but the CA, which is long and which nobody reads. */
 function viewOf(record: ExternalRegistry): ReplyOf<typeof endpoints.addExternalRegistry> {
-  const { name, server, kind, naming, uses, repositories, createRepositories, createdAt, prefix, tokenHost } = record;
+  const { name, server, kind, naming, uses, repositories, createRepositories, anonymous, createdAt, prefix, tokenHost, mirror } = record;
   return {
     name,
     server,
@@ -47,8 +47,10 @@ function viewOf(record: ExternalRegistry): ReplyOf<typeof endpoints.addExternalR
     uses,
     repositories,
     createRepositories,
+    anonymous,
     createdAt,
     ...(prefix === undefined ? {} : { prefix }),
     ...(tokenHost === undefined ? {} : { tokenHost }),
+    ...(mirror === undefined ? {} : { mirror }),
   };
 }

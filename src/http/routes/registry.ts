@@ -3,6 +3,7 @@ import { endpoints } from '../../api/endpoints.ts';
 import { checkRegistry } from '../../ops/check-registry.ts';
 import { collectRegistry } from '../../ops/collect-registry.ts';
 import { approveImport, findImportUpdates, rejectImport, requestImport } from '../../ops/import-image.ts';
+import { clearMirror, listMirrors, showMirror } from '../../ops/mirrors.ts';
 import type { World } from '../../ops/world.ts';
 import { serve, type Authenticate } from '../serve.ts';
 
@@ -26,8 +27,14 @@ export function registryRoutes(app: FastifyInstance, world: World, who: Authenti
   serve(app, who, endpoints.rejectImport, async ({ params, body }, by) => importOf(await rejectImport(world, by, params.id, body.why)));
   serve(app, who, endpoints.registryUsage, async () => {
     const { repositories, ...rest } = await world.registry.usage();
-    return { ...rest, repositories: [...repositories] };
+    return { ...rest, repositories: [...repositories], mirrors: await listMirrors(world) };
   });
+  serve(app, who, endpoints.listMirrors, async () => await listMirrors(world));
+  serve(app, who, endpoints.showMirror, async ({ params }) => {
+    const { images, ...rest } = await showMirror(world, params.name);
+    return { ...rest, images: images.map((image) => ({ ...image, tags: image.tags.map((tag) => ({ ...tag })) })) };
+  });
+  serve(app, who, endpoints.clearMirror, async ({ params }, by) => await clearMirror(world, by, params.name));
 }
 
 type Import = Awaited<ReturnType<World['imports']['list']>>[number];

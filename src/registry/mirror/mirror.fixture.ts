@@ -126,7 +126,7 @@ export async function startMirroring(
       await createMasterKey(key).catch(() => undefined);
       externals = openExternalRegistries({ store, secrets: await openSecrets(store, key), clock });
       if (!(await externals.get('up'))) {
-        const wanted = { name: 'up', server: upstream.host, kind: 'basic', uses: ['mirror'], ...record } as const;
+        const wanted = { name: 'up', server: upstream.host, kind: 'basic', uses: ['mirror'], ...record } satisfies NewExternalRegistry;
         await externals.add(wanted, record?.anonymous ? undefined : new Secret(JSON.stringify(upstreamLogin)));
       }
       return {

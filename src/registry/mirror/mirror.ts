@@ -18,6 +18,8 @@ import { openShelf, type CachedImage } from './shelf.ts';
 import type { MirrorTables } from './tables.ts';
 import { openUpstream, type Upstream, type UpstreamLimits } from './upstream.ts';
 
+export type { Mirror };
+
 /** `stale`: the tag could not be checked, and is what it was at `checkedAt`. */
 export type FoundManifest = {
   readonly manifest: StoredManifest;
@@ -125,9 +127,11 @@ export async function openMirrors(options: MirrorsOptions): Promise<Mirrors> {
         limits,
         now,
         onChange({ answers, why }) {
+          const before = connection.answers;
           connection.answers = answers;
           connection.why = why;
           const told = { mirror: record.name, server: record.server, why };
+          if (answers && before === undefined) return;
           if (answers) logger.info(told, 'A mirrored registry answers again');
           else logger.warn(told, 'A mirrored registry does not answer; what is cached is served');
         },

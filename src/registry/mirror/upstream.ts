@@ -37,14 +37,20 @@ export function openUpstream(options: {
   readonly blobs: ClientSession & Disposable;
   readonly limits: UpstreamLimits;
   readonly now: () => number;
-  /** It stopped answering, or began again. */
+  /** It answers for the first time, has stopped, or has begun again. */
   readonly onChange: (state: { readonly answers: boolean; readonly why: string }) => void;
 }): Upstream {
   const { limits, now } = options;
   let patience: Patience = patient;
+  let answered: boolean | undefined;
+  const note = (answers: boolean, why: string) => {
+    if (answered === answers) return;
+    answered = answers;
+    options.onChange({ answers, why });
+  };
 
   const failed = (why: string, askedMs?: number): NotFound => {
-    if (patience.failures === 0) options.onChange({ answers: false, why });
+    note(false, why);
     patience = afterFailure(patience, why, askedMs, now());
     return { kind: 'down', why, retryMs: waitMs(patience, now()) };
   };
@@ -71,7 +77,9 @@ export function openUpstream(options: {
         ...(asked.accept === undefined ? {} : { headers: { accept: asked.accept } }),
       });
     } catch (error) {
-      if (isWaybillError(error, 'UNAUTHENTICATED', 'FORBIDDEN')) return { kind: 'refused', why: error.detail };
+      if (isWaybillError(error, 'UNAUTHENTICATED')) return { kind: 'refused', why: error.detail };
+      // It points to an address that is not public.
+      if (isWaybillError(error, 'FORBIDDEN')) return { kind: 'wrong', why: error.detail };
       return failed(detailOf(error));
     }
     const { status } = response;
@@ -79,7 +87,7 @@ export function openUpstream(options: {
       response.body.destroy();
       return failed(`status ${status}`, retryAfterMs(response.headers['retry-after'], now()));
     }
-    if (patience.failures > 0) options.onChange({ answers: true, why: `status ${status}` });
+    note(true, `status ${status}`);
     patience = patient;
     if (status === 200) return found(response);
     response.body.destroy();
