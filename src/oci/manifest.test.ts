@@ -47,3 +47,20 @@ test('what is refused', () => {
   assert.throws(() => parseManifest(Buffer.from([0x7b, 0xff, 0x7d])), { code: 'INVALID_INPUT' });
   assert.throws(() => parseManifest(Buffer.alloc(4 * 1024 * 1024 + 1)), { code: 'LIMIT_EXCEEDED' });
 });
+
+test('null says as little as nothing where something may be left out, and is refused where it may not', () => {
+  const nothing = { urls: null, annotations: null, data: null, platform: null };
+  const read = parseManifest(
+    bytes({ ...image, subject: null, manifests: null, annotations: null, layers: [{ ...blob('a'), ...nothing }] }),
+  );
+  assert.ok(read.kind === 'image');
+  assert.deepEqual(read.image.layers, [blob('a')]);
+  assert.ok(!('subject' in read.image));
+  for (const wrong of [
+    { ...image, config: null },
+    { ...image, layers: null },
+    { ...image, layers: [null] },
+    { ...index, manifests: null },
+  ])
+    assert.throws(() => parseManifest(bytes(wrong), ociManifest), { code: 'INVALID_INPUT' });
+});

@@ -328,6 +328,65 @@ suite('manifests', () => {
   });
 });
 
+suite('what the suite of the released 1.1 asks besides', () => {
+  test('a reference that can be no tag: not found for who asks, invalid for who sets it', async () => {
+    const path = '/v2/c/one/manifests/.INVALID_MANIFEST_NAME';
+    for (const method of ['HEAD', 'GET', 'DELETE']) is(await call(method, path, accept), 404, method);
+    assert.match((await call('GET', path, accept)).body.toString(), /"code":"MANIFEST_UNKNOWN"/);
+    const put = is(await call('PUT', path, { 'content-type': ociManifest }, Buffer.from('{}')), 400, 'PUT');
+    assert.match(put.body.toString(), /"code":"TAG_INVALID"/);
+  });
+
+  test('descriptors with fields of their own and with null for what they leave out are kept to the byte', async () => {
+    const content = Buffer.from(JSON.stringify({ os: 'linux', author: randomBytes(8).toString('hex') }));
+    const own = { newUnspecifiedField: Buffer.from('hello world').toString('base64') };
+    const config = { ...(await blob(ociConfig, content)), data: content.toString('base64'), ...own };
+    const layer = {
+      ...(await blob(ociLayerTarGzip, randomBytes(50))),
+      data: null,
+      newUnspecifiedField: null,
+      urls: null,
+      annotations: null,
+    };
+    for (const layers of [[layer], []]) await manifest({ mediaType: ociManifest, config, layers, annotations: null, subject: null });
+    const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, config, layers: [] }));
+    is(await call('PUT', '/v2/c/one/manifests/emptylayer', { 'content-type': ociManifest }, bytes), 201, 'without a media type inside');
+    is(await call('DELETE', `/v2/c/one/manifests/${contentDigestOf(bytes, 'sha256')}`), 202, 'delete');
+  });
+
+  test('tags are listed, one fewer, after a manifest was deleted; its config can be deleted before it', async () => {
+    const { bytes, descriptor } = await image();
+    for (const tag of ['x0', 'x1', 'x2', 'x3'])
+      is(await call('PUT', `/v2/c/one/manifests/${tag}`, { 'content-type': ociManifest }, bytes), 201, tag);
+    const tags = async (query = '') =>
+      (JSON.parse(is(await call('GET', `/v2/c/one/tags/list${query}`), 200, 'list').body.toString()) as { tags: string[] }).tags;
+    assert.deepEqual(await tags('?n=2'), ['x0', 'x1']);
+    assert.deepEqual(await tags('?n=2&last=x1'), ['x2', 'x3']);
+    assert.deepEqual(await tags('?n=0'), []);
+    const { config } = JSON.parse(bytes.toString()) as { config: Descriptor };
+    is(await call('DELETE', `/v2/c/one/blobs/${config.digest}`), 202, 'the config');
+    is(await call('GET', `/v2/c/one/blobs/${config.digest}`), 404, 'the config');
+    is(await call('DELETE', '/v2/c/one/manifests/x0'), 202, 'a tag');
+    assert.deepEqual(await tags(), ['x1', 'x2', 'x3']);
+    is(await call('DELETE', `/v2/c/one/manifests/${descriptor.digest}`), 202, 'the manifest');
+    assert.deepEqual(await tags(), []);
+  });
+
+  test('a chunk that is sent again is refused, and the upload says where it is and goes on', async () => {
+    const content = randomBytes(42);
+    const location = await start('c/one');
+    const first = { start: 0, end: 21 };
+    assert.equal(is(await chunk('PATCH', location, content, first), 202, 'first').headers.get('range'), '0-21');
+    is(await chunk('PATCH', location, content, first), 416, 'again');
+    const asked = is(await call('GET', location), 204, 'where is it');
+    assert.equal(asked.headers.get('range'), '0-21');
+    const second = is(await chunk('PATCH', locationOf(asked), content, { start: 22, end: 41 }), 202, 'second');
+    assert.equal(second.headers.get('range'), '0-41');
+    const digest = contentDigestOf(content, 'sha256');
+    is(await call('PUT', withQuery(locationOf(second), { digest }), { ...octets, 'content-length': '0' }), 201, 'end');
+  });
+});
+
 suite('referrers', () => {
   const list = async (subject: ContentDigest, query = '') => {
     const answer = is(await call('GET', `/v2/c/one/referrers/${subject}${query}`), 200, 'referrers');

@@ -46,7 +46,7 @@ export function createHandler(options: {
     const exchange = { request, response, method: request.method ?? '', query, access, signal, atWork: () => watch.atWork() };
     let route: Route;
     try {
-      route = parseRoute(path);
+      route = parseRoute(path, request.method ?? '');
     } catch (error) {
       authority.demandAnybody(access);
       throw error;

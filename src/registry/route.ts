@@ -19,9 +19,9 @@ const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
  * @param path the URL's path, still percent-encoded, without the query
- * @throws ProtocolError NAME_INVALID, DIGEST_INVALID, TAG_INVALID, BLOB_UPLOAD_UNKNOWN, NAME_UNKNOWN
+ * @throws ProtocolError NAME_INVALID, DIGEST_INVALID, TAG_INVALID, MANIFEST_UNKNOWN, BLOB_UPLOAD_UNKNOWN, NAME_UNKNOWN
  */
-export function parseRoute(path: string): Route {
+export function parseRoute(path: string, method: string): Route {
   if (path === '/v2/' || path === '/v2') return { kind: 'base' };
   if (path.length > 1_000) throw new ProtocolError('NAME_INVALID', 'The path is longer than 1000 characters');
   const match = pattern.exec(decode(path));
@@ -34,7 +34,7 @@ export function parseRoute(path: string): Route {
     return { kind: 'upload', repository, id };
   }
   if (blob !== undefined) return { kind: 'blob', repository, digest: wireDigest(digest) };
-  if (manifest !== undefined) return { kind: 'manifest', repository, reference: manifestReference(reference) };
+  if (manifest !== undefined) return { kind: 'manifest', repository, reference: manifestReference(reference, method) };
   if (tags !== undefined) return { kind: 'tags', repository };
   return { kind: 'referrers', repository, digest: wireDigest(subject) };
 }
@@ -46,9 +46,13 @@ export function wireDigest(text: string): ContentDigest {
   return text;
 }
 
-function manifestReference(text: string): ManifestReference {
+/** Who asks for a tag that no manifest can have is told that none has it; who sets it, that it is none. */
+function manifestReference(text: string, method: string): ManifestReference {
   if (text.includes(':')) return { digest: wireDigest(text) };
-  if (!isTag(text)) throw new ProtocolError('TAG_INVALID', 'This is not a tag');
+  if (!isTag(text))
+    throw method === 'PUT'
+      ? new ProtocolError('TAG_INVALID', 'This is not a tag')
+      : new ProtocolError('MANIFEST_UNKNOWN', 'This is not a tag, and no manifest has it');
   return { tag: text };
 }
 
