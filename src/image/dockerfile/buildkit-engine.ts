@@ -2,6 +2,7 @@ import { hexOf } from '../../kernel/digest.ts';
 import { WaybillError } from '../../kernel/error.ts';
 import { clientEnvironment } from './daemon-environment.ts';
 import type { DockerfileEngine, EngineBuild } from './engine.ts';
+import { plainProgress } from './plain-progress.ts';
 import { runEngine } from './run-engine.ts';
 
 /**
@@ -21,7 +22,12 @@ export function buildkitEngine(options: {
     async build(request) {
       requireNone(request, 'BuildKit');
       const env = await clientEnvironment(request.work, options.environment);
-      await runEngine(buildctlCommand(request), { env, cwd: request.work, signal: request.signal, onLine: request.onLine });
+      await runEngine(buildctlCommand(request), {
+        env,
+        cwd: request.work,
+        signal: request.signal,
+        onLine: (line) => request.onLine(plainProgress(line)),
+      });
     },
   };
 }

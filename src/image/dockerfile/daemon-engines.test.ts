@@ -78,7 +78,10 @@ const engines: readonly [EngineName, Record<string, string>, readonly string[]][
   ],
   [
     'docker',
-    { docker: 'case "$1 $2" in "version --format") echo 27.1.0; exit 0;; "buildx version") echo buildx; exit 0;; esac; @' },
+    {
+      docker:
+        'case "$1 $2" in "version --format") echo 27.1.0; exit 0;; "buildx version") echo buildx; exit 0;; "info --format") echo \'[["driver-type","io.containerd.snapshotter.v1"]]\'; exit 0;; "context inspect") echo unix:///of-the-context; exit 0;; esac; @',
+    },
     [
       'buildx',
       'build',
@@ -111,7 +114,7 @@ for (const [name, programs, words] of engines) {
     const environment = await readFile(`${log}.env`, 'utf8');
     assert.doesNotMatch(environment, /hunter2|ada/);
     assert.match(environment, new RegExp(`^DOCKER_CONFIG=${work.path}/docker$`, 'm'));
-    assert.deepEqual(JSON.parse(await readFile(join(work.path, 'docker', 'config.json'), 'utf8')), { auths: {} });
+    assert.deepEqual(JSON.parse(await readFile(join(work.path, 'docker', 'config.json'), 'utf8')).auths, {});
   });
 
   test(`${name} is given no filtered network, is no engine of a server, and its failure is what it said last`, async () => {

@@ -1,6 +1,7 @@
 import { requireNone } from './buildkit-engine.ts';
 import { clientEnvironment } from './daemon-environment.ts';
 import type { DockerfileEngine, EngineBuild } from './engine.ts';
+import { plainProgress } from './plain-progress.ts';
 import { runEngine } from './run-engine.ts';
 
 /**
@@ -10,6 +11,8 @@ import { runEngine } from './run-engine.ts';
 export function dockerEngine(options: {
   readonly version: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Where docker finds its plug-ins besides the system's folders. */
+  readonly plugins?: string;
 }): DockerfileEngine {
   return {
     name: 'docker',
@@ -20,10 +23,15 @@ export function dockerEngine(options: {
     async build(request) {
       requireNone(request, 'docker');
       const env = {
-        ...(await clientEnvironment(request.work, options.environment)),
+        ...(await clientEnvironment(request.work, options.environment, options.plugins)),
         SOURCE_DATE_EPOCH: String(Math.floor(request.time.getTime() / 1000)),
       };
-      await runEngine(dockerCommand(request), { env, cwd: request.work, signal: request.signal, onLine: request.onLine });
+      await runEngine(dockerCommand(request), {
+        env,
+        cwd: request.work,
+        signal: request.signal,
+        onLine: (line) => request.onLine(plainProgress(line)),
+      });
     },
   };
 }

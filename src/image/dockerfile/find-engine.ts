@@ -5,7 +5,7 @@ import { WaybillError } from '../../kernel/error.ts';
 import { buildkitEngine } from './buildkit-engine.ts';
 import { canConfine } from './confine.ts';
 import { containersEngine } from './containers-engine.ts';
-import { daemonEnvironment } from './daemon-environment.ts';
+import { daemonEnvironment, dockerFolder } from './daemon-environment.ts';
 import { dockerEngine } from './docker-engine.ts';
 import { engineNames, type DockerfileEngine, type EngineName } from './engine.ts';
 
@@ -77,20 +77,41 @@ async function probe(name: EngineName, options: EngineOptions): Promise<Dockerfi
       const version = await ask('buildctl', ['--version'], options);
       return buildkitEngine({ version: version.ok ? (/v?(\d+\.\d+\S*)/.exec(version.text)?.[1] ?? 'unknown') : 'unknown', environment });
     }
-    case 'docker': {
-      const said = await ask('docker', ['version', '--format', '{{.Server.Version}}'], options);
-      if (!said.ok) return said.why;
-      const buildx = await ask('docker', ['buildx', 'version'], options);
-      return buildx.ok ? dockerEngine({ version: said.text, environment }) : `it has no buildx (${buildx.why})`;
-    }
+    case 'docker':
+      return await probeDocker(options);
   }
+}
+
+/** Docker may be told where its daemon is by a context of the user's, and have its buildx in the user's folder. The build sees neither. */
+async function probeDocker(options: EngineOptions): Promise<DockerfileEngine | string> {
+  const folder = dockerFolder(options.environment);
+  const own = {
+    ...(folder === undefined ? {} : { DOCKER_CONFIG: folder }),
+    ...(options.environment['DOCKER_CONTEXT'] ? { DOCKER_CONTEXT: options.environment['DOCKER_CONTEXT'] } : {}),
+  };
+  const said = await ask('docker', ['version', '--format', '{{.Server.Version}}'], options, own);
+  if (!said.ok) return said.why;
+  const buildx = await ask('docker', ['buildx', 'version'], options, own);
+  if (!buildx.ok) return `it has no buildx (${buildx.why})`;
+  const store = await ask('docker', ['info', '--format', '{{json .DriverStatus}}'], options, own);
+  if (!store.ok) return store.why;
+  if (!store.text.includes('io.containerd.snapshotter'))
+    return 'it has no containerd image store, without which it writes no OCI layout ("features": {"containerd-snapshotter": true} in daemon.json)';
+  const context = await ask('docker', ['context', 'inspect', '--format', '{{.Endpoints.docker.Host}}'], options, own);
+  const host = options.environment['DOCKER_HOST'] || (context.ok ? context.text : '');
+  return dockerEngine({
+    version: said.text,
+    environment: { ...options.environment, ...(host === '' ? {} : { DOCKER_HOST: host }) },
+    ...(folder === undefined ? {} : { plugins: join(folder, 'cli-plugins') }),
+  });
 }
 
 type Said = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly why: string };
 
-async function ask(program: string, args: readonly string[], { environment, signal }: EngineOptions): Promise<Said> {
+async function ask(program: string, args: readonly string[], options: EngineOptions, more: Record<string, string> = {}): Promise<Said> {
+  const { environment, signal } = options;
   const result = await execa(program, args, {
-    env: daemonEnvironment(environment),
+    env: { ...daemonEnvironment(environment), ...more },
     extendEnv: false,
     cancelSignal: signal,
     timeout: probeMs,
