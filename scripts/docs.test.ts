@@ -88,6 +88,7 @@ const program = commandLine({
   login: { save: unused, forget: unused },
   registryLogins: [],
   data: '.',
+  advisories: '.',
   processes: {
     init: unused,
     server: unused,
@@ -99,6 +100,7 @@ const program = commandLine({
     buildImages: unused,
     registryServe: unused,
     applyPullSecret: unused,
+    updateAdvisories: unused,
   },
 } satisfies CliContext);
 

@@ -1,5 +1,6 @@
 import type { Client } from '../api/client.ts';
 import type { Secret } from '../kernel/secret.ts';
+import type { EcosystemUpdate, UpdateProgress } from '../scan/advisories/update.ts';
 import type { PullSecretObject } from './pull-secret-object.ts';
 import type { LocalBuild, LocalBuildOptions } from './local-build.ts';
 
@@ -28,6 +29,8 @@ export type CliContext = {
   readonly registryLogins: readonly string[];
   /** Default of `--data`. */
   readonly data: string;
+  /** Default of `--database`: where this user keeps advisories. */
+  readonly advisories: string;
   /** What starts or stops something long-lived, or touches a data directory: wired by `main`. */
   readonly processes: Processes;
 };
@@ -47,10 +50,23 @@ export type Processes = {
   applyPullSecret(options: { kubeconfig: string; secret: PullSecretObject; signal: AbortSignal }): Promise<void>;
   backup(options: { data: string; to: string; signal: AbortSignal }): Promise<{ bytes: number; files: number }>;
   restore(options: { data: string; from: string; signal: AbortSignal }): Promise<{ files: number }>;
+  /** Brings advisories into a folder. */
+  updateAdvisories(options: AdvisoryUpdate): Promise<readonly EcosystemUpdate[]>;
   /** Runs stages of a checkout without a server. */
   runLocal(options: LocalRunOptions): Promise<boolean>;
   /** Builds images of a checkout without a server. */
   buildImages(options: LocalBuildOptions): Promise<readonly LocalBuild[]>;
+};
+
+export type AdvisoryUpdate = {
+  readonly folder: string;
+  /** An address (`https://…`) or a folder; by default OSV's own exports. */
+  readonly from?: string;
+  readonly ecosystems?: readonly string[];
+  /** When the source is known to be current. */
+  readonly asOf?: Date;
+  readonly signal: AbortSignal;
+  progress(event: UpdateProgress): void;
 };
 
 export type AdmissionOptions = {

@@ -4,6 +4,7 @@ import { adminCommands } from './commands/admin.ts';
 import { admissionCommands } from './commands/admission.ts';
 import { auditCommands } from './commands/audit.ts';
 import { changeCommands } from './commands/changes.ts';
+import { databaseCommands } from './commands/database.ts';
 import { evidenceCommands } from './commands/evidence.ts';
 import { imageCommands } from './commands/image.ts';
 import { lintCommands } from './commands/lint.ts';
@@ -42,6 +43,7 @@ export function commandLine(context: CliContext): Command {
   registryCommands(program, context);
   auditCommands(program, context);
   scanCommands(program, context);
+  databaseCommands(program, context);
   traceCommands(program, context);
   acceptJsonAnywhere(program);
   return program;

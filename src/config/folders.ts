@@ -16,6 +16,8 @@ export type Folders = {
   /** Keys of the signer; nothing but `waybill signer` opens it. */
   readonly signer: string;
   readonly admission: string;
+  /** Advisories about libraries: brought again when they are lost, left out of backups. */
+  readonly advisories: string;
   /** Workspaces and builds: thrown away at a restart, left out of backups. */
   readonly work: string;
   readonly sockets: { readonly signer: string; readonly hooks: string; readonly control: string };
@@ -43,6 +45,7 @@ export function foldersOf(data: string): Folders {
     logs: path.join(root, 'logs'),
     signer: path.join(root, 'signer'),
     admission: path.join(root, 'admission'),
+    advisories: path.join(root, 'advisories'),
     work: path.join(root, 'work'),
     sockets: {
       signer: path.join(sockets, 'signer.sock'),

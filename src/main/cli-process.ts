@@ -47,6 +47,7 @@ const context: CliContext = {
   login,
   registryLogins: registryLogins(environment),
   data: environment['WAYBILL_DATA'] ?? path.join(environment['HOME'] ?? '.', '.waybill'),
+  advisories: path.join(environment['XDG_CACHE_HOME'] || path.join(environment['HOME'] ?? '.', '.cache'), 'waybill', 'advisories'),
   // Loaded when they are needed: `waybill lint` shall not wait for a Kubernetes client.
   processes: {
     init: async (options) => (await import('./init.ts')).init(options),
@@ -57,6 +58,7 @@ const context: CliContext = {
     applyPullSecret: async (options) => (await import('./apply-pull-secret.ts')).applyPullSecret(options),
     backup: async (options) => (await import('./backup.ts')).backup(options),
     restore: async (options) => (await import('./backup.ts')).restore(options),
+    updateAdvisories: async (options) => (await import('./update-advisories.ts')).updateAdvisories(options),
     buildImages: async (options) => (await import('./build-local.ts')).buildLocal({ ...options, environment }),
     runLocal: async (options) => (await import('./run-local.ts')).runLocal({ ...options, environment }),
   },
