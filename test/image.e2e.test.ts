@@ -116,18 +116,34 @@ test('images: built twice, built upon, pulled, verified', limit, async (t) => {
       await must(dana.waybill('verify', app.reference));
     });
 
-  await t.test('a base that is not there, or in another registry, is refused in words', async () => {
-    const upon = (base: string) => `${head}images:\n  - { name: app, base: "${base}", layers: [{ from: README.md, to: /a }] }\n`;
-    const gone = `${host}/first/box@sha256:${'0'.repeat(64)}`;
-    await newRepository(waybill, 'bad-base', { 'README.md': 'one\n', 'waybill.yaml': upon(gone) });
-    for (const [file, words] of [
-      [upon(gone), /no base image/],
-      [upon('registry.example/node:24'), /another registry/],
-    ] as const) {
-      const run = await deliver(waybill, 'bad-base', { 'README.md': `${words}\n`, 'waybill.yaml': file }, `base-${words.source.length}`);
-      assert.equal(run.status, 'failed');
-      assert.match(run.images[0]?.reason ?? '', words);
-    }
+  await t.test(
+    'a base that is not there, or in another registry, is told when the change is pushed, and keeps it from being merged',
+    async () => {
+      const upon = (base: string) => `${head}images:\n  - { name: app, base: "${base}", layers: [{ from: README.md, to: /a }] }\n`;
+      const gone = `${host}/first/box@sha256:${'0'.repeat(64)}`;
+      await newRepository(waybill, 'bad-base', { 'README.md': 'one\n', Dockerfile: 'FROM scratch\n', 'waybill.yaml': upon('scratch') });
+      const dockerfile = `${head}images:\n  - { name: app, dockerfile: Dockerfile }\n`;
+      for (const [file, from, words] of [
+        [upon(gone), 'scratch', /waybill.yaml:6:24: error: there is no base image/],
+        [upon('registry.example/node:24'), 'scratch', /waybill.yaml:6:24: error: the base .* is in another registry/],
+        [dockerfile, gone, /Dockerfile:2:6: error: there is no base image/],
+        [dockerfile.replace('dockerfile: D', 'dockerfile: d'), gone, /waybill.yaml:6:29: error: there is no file dockerfile/],
+      ] as const) {
+        const files = { 'README.md': `${words}\n`, Dockerfile: `# built\nFROM ${from}\n`, 'waybill.yaml': file };
+        const { id, said } = await propose(waybill, 'bad-base', files, `base-${words.source.length}`);
+        // Git shows what the server says with a prefix, and breaks no line.
+        assert.match(said, words);
+        await assert.rejects(mergeChange(waybill, id), words);
+      }
+    },
+  );
+
+  await t.test('the digest of a base is recorded when the run is made', async () => {
+    const { runs } = await dana.api.call(endpoints.listRuns, { query: { repository: 'upon-tag' } }).then((found) => ({ runs: found }));
+    const run = runs.find((each) => each.event === 'merge');
+    assert.ok(run);
+    const bases = (await dana.api.call(endpoints.showRun, { params: { id: run.id } })).bases;
+    assert.deepEqual(bases, [{ reference: `${host}/first/box:${tag}`, digest: box.digest }]);
   });
 
   const creds = `${dana.id}:${dana.token.reveal()}`;

@@ -149,6 +149,8 @@ export const runView = z.object({
   createdAt: z.string(),
   finishedAt: z.string().optional(),
   notes: z.array(z.string()),
+  /** What each base of its images is in this run. */
+  bases: z.array(z.object({ reference: z.string(), digest: z.string() })).optional(),
   stages: z.array(
     z.object({
       name: z.string(),

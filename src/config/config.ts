@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { WaybillError, messageOf } from '../kernel/error.ts';
+import { basesConfig } from './bases.ts';
 import { foldersOf, type Folders } from './folders.ts';
 
 /** `waybill.json` in the data directory. Every field has a default but the address that others reach us under. */
@@ -100,6 +101,7 @@ export const configFile = z.strictObject({
       databaseDays: z.number().int().min(1).max(3_650).default(7),
     })
     .prefault({}),
+  bases: basesConfig.optional(),
   admission: z
     .strictObject({
       /** Days for which a paper keeps an image deployable after it was signed. */

@@ -177,6 +177,7 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
     upstreams: config.registry.upstreams,
     requiredApprovals: config.review.approvals,
     externals,
+    basePolicy: config.bases,
     retention: config.registry.keep,
     scanning: { scanners: openScanners(), documents: openScanDocuments(store, clock), databaseDays: config.scan.databaseDays },
     environments,

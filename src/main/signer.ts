@@ -12,7 +12,9 @@ import { checkpointSigner, type HeadMemory } from '../ledger/checkpoint-signer.t
 import { openLedger } from '../ledger/ledger.ts';
 import type { Hash } from '../ledger/merkle.ts';
 import { openScanDocuments } from '../scan/documents.ts';
+import { parseReference } from '../oci/reference.ts';
 import { signerFacts } from '../ops/signer-facts.ts';
+import { refuseBase } from '../policy/base-policy.ts';
 import { openImports } from '../registry/imports.ts';
 import { openJournal } from '../run/journal.ts';
 import { readMergedCommit, readProtectedRef } from '../source/merged-commit.ts';
@@ -54,6 +56,8 @@ export const signer: Processes['signer'] = async ({ data, untilStdinEnds, signal
     policy: { uri: 'https://waybill.dev/policy/papers/v1' },
     validity: { summaryDays: config.admission.validDays },
     logger,
+    refuseBase: ({ reference }, papers, at) =>
+      refuseBase(config.bases, { reference, pinned: parseReference(reference).digest !== undefined, papers }, at),
     facts: signerFacts({
       journal: openJournal(store, systemClock),
       reviewedCommit: async (repository, commit) => readMergedCommit(store, await identity.listPeople(), repository, commit),

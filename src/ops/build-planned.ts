@@ -9,6 +9,7 @@ import type { RunContext } from '../run/port.ts';
 import type { RunEvent } from '../run/event.ts';
 import { baseRepository } from './base-image.ts';
 import { buildSandbox } from './build-sandbox.ts';
+import { hostPlatform } from './host-platform.ts';
 import type { World } from './world.ts';
 
 type Built = BuiltImage & {
@@ -72,9 +73,4 @@ async function dockerfileBases(
   if (!bytes) throw new WaybillError('NOT_FOUND', `there is no file ${dockerfile.file} in commit ${head.commit} (image ${image.name})`);
   const read = readDockerfile(bytes.toString('utf8'), { args: dockerfile.args, platform: hostPlatform() });
   return read.bases.map((base) => base.reference);
-}
-
-/** What is built when a plan names no platform. */
-export function hostPlatform(): { readonly os: string; readonly architecture: string } {
-  return { os: 'linux', architecture: process.arch === 'x64' ? 'amd64' : process.arch };
 }

@@ -1,6 +1,6 @@
 import { WaybillError } from '../kernel/error.ts';
 import type { RunId } from '../kernel/ids.ts';
-import type { BuildFacts, ReviewFacts, SourceFacts, StageFacts } from '../evidence/facts.ts';
+import { basesOf, type BuildFacts, type ReviewFacts, type SourceFacts, type StageFacts } from '../evidence/facts.ts';
 import type { RecordedEvent } from '../run/event.ts';
 import type { Journal } from '../run/journal.ts';
 import { stateOf } from '../run/machine.ts';
@@ -83,6 +83,13 @@ export async function buildFacts(deps: FactsDeps, run: RunId, name: string): Pro
   if (built.event.digest !== pushed.event.digest) throw refused(`run ${run} built ${built.event.digest} and pushed ${pushed.event.digest}`);
   if ((definition.dockerfile === undefined) !== (built.event.dockerfile === undefined))
     throw refused(`image ${name} of run ${run} was not built as its plan says`);
+  for (const { reference, digest } of basesOf(built.event)) {
+    const recorded = state.bases.find((base) => base.reference === reference);
+    if (state.head.bases !== undefined && recorded?.digest !== digest)
+      throw refused(
+        `image ${name} of run ${run} is built upon ${digest}, and the run's ${reference} is ${recorded?.digest ?? 'not recorded'}`,
+      );
+  }
   if (!built.event.sandboxed) throw refused(`image ${name} was built without a sandbox: nothing is signed for it`);
   return {
     source: await sourceFacts(deps, state),

@@ -3,6 +3,7 @@ import { isWaybillError } from '../kernel/error.ts';
 import type { Person } from '../identity/person.ts';
 import { findRuns } from '../run/queries.ts';
 import type { Change, ChangeVersion, ReviewedCommit } from '../source/port.ts';
+import { planBases, refusalText } from './plan-bases.ts';
 import { planCommit } from './plan-commit.ts';
 import { recordMerge } from './record-merge.ts';
 import { recordRefusal } from './record-refusal.ts';
@@ -28,6 +29,8 @@ export async function startMerged(world: World, merged: ReviewedCommit): Promise
     await recordRefusal(world, `run of ${merged.commit}`, planned.why);
     return undefined;
   }
+  const { bases, refused, notes } = await planBases(world, merged, planned.plan, planned.text);
+  if (refused.length > 0) await recordRefusal(world, `run of ${merged.commit}`, refusalText(refused));
   return world.engine().submit({
     type: 'run-created',
     repository: merged.repository,
@@ -37,7 +40,9 @@ export async function startMerged(world: World, merged: ReviewedCommit): Promise
     reviewed: true,
     change: { id: merged.change, version: merged.version },
     plan: planned.plan,
-    notes: [],
+    bases,
+    ...(refused.length > 0 ? { refused: refusalText(refused) } : {}),
+    notes,
     requestedBy: merged.mergedBy,
   });
 }
@@ -46,9 +51,17 @@ async function testsPassed(world: World, change: Change, version: ChangeVersion)
   const [run] = await findRuns(world.store, { change: change.id, version: version.version, event: 'change', limit: 1 });
   if (!run) return { ok: false, reason: `version ${version.version} has no run: its pipeline file could not be read` };
   const { status, reason } = await world.journal.state(run.id);
-  if (status === 'passed') return { ok: true };
+  if (status === 'passed') return basesAllow(world, change, version);
   return {
     ok: false,
     reason: `run ${run.id} of version ${version.version} has the status ${status}${reason === undefined ? '' : ` (${reason})`}`,
   };
+}
+
+/** Nothing is merged that could not be built: a base that is missing or not allowed is told while the change can still be mended. */
+async function basesAllow(world: World, change: Change, version: ChangeVersion): Promise<{ ok: true } | { ok: false; reason: string }> {
+  const planned = await planCommit(world, change.repository, version.head, 'merge');
+  if (!planned.ok) return { ok: false, reason: planned.why };
+  const { refused } = await planBases(world, { repository: change.repository, commit: version.head }, planned.plan, planned.text);
+  return refused.length === 0 ? { ok: true } : { ok: false, reason: `its images could not be built:\n${refusalText(refused)}` };
 }

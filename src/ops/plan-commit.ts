@@ -11,14 +11,16 @@ import type { World } from './world.ts';
 export const pipelineFile = 'waybill.yaml';
 const largestFile = 1024 * 1024;
 
-export type Planned = { readonly ok: true; readonly plan: Plan } | { readonly ok: false; readonly why: string };
+export type Planned = { readonly ok: true; readonly plan: Plan; readonly text: string } | { readonly ok: false; readonly why: string };
 
-export type ReadPipeline = { readonly ok: true; readonly pipeline: Pipeline } | { readonly ok: false; readonly why: string };
+export type ReadPipeline =
+  | { readonly ok: true; readonly pipeline: Pipeline; readonly text: string }
+  | { readonly ok: false; readonly why: string };
 
 /** Reads the pipeline file of a commit and makes the plan for an event; what is wrong comes back as text for people. */
 export async function planCommit(world: Pick<World, 'source'>, repository: RepositoryName, commit: GitOid, event: Event): Promise<Planned> {
   const read = await readPipeline(world, repository, commit);
-  return read.ok ? { ok: true, plan: planFor(read.pipeline, event) } : read;
+  return read.ok ? { ok: true, plan: planFor(read.pipeline, event), text: read.text } : read;
 }
 
 /** The pipeline file of a commit, for whoever makes several plans of it. */
@@ -32,5 +34,5 @@ export async function readPipeline(world: Pick<World, 'source'>, repository: Rep
   const text = bytes.toString('utf8');
   const parsed = parsePipeline(text, pipelineFile);
   if (!parsed.ok) return { ok: false, why: problemsText(parsed.problems, text) };
-  return { ok: true, pipeline: parsed.pipeline };
+  return { ok: true, pipeline: parsed.pipeline, text };
 }

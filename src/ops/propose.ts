@@ -1,9 +1,10 @@
 import { WaybillError } from '../kernel/error.ts';
 import { planFor } from '../plan/make-plan.ts';
-import type { Pipeline } from '../plan/schema.ts';
+import type { Plan } from '../plan/plan.ts';
 import { findRuns } from '../run/queries.ts';
 import type { Change, ChangeVersion } from '../source/port.ts';
 import { oneLine } from '../source/review-rules.ts';
+import { planBases, refusalText } from './plan-bases.ts';
 import { readPipeline } from './plan-commit.ts';
 import type { World } from './world.ts';
 
@@ -21,7 +22,12 @@ export async function propose(world: World, change: Change, version: ChangeVersi
   const read = await readPipeline(world, change.repository, version.head);
   if (!read.ok) return { message: `${read.why}\nChange ${change.id} cannot be merged before its pipeline file can be read.` };
   const plan = planFor(read.pipeline, 'change');
-  const warnings = await foresee(world, version, read.pipeline);
+  const merged = planFor(read.pipeline, 'merge');
+  const { refused } = await planBases(world, { repository: change.repository, commit: version.head }, merged, read.text);
+  const warnings = [
+    ...(await foresee(world, version, merged)),
+    ...refused.map((problem) => `${problem}\nThe change cannot be merged as long as this holds: its images could not be built.`),
+  ];
   const run = await world.engine().submit({
     type: 'run-created',
     repository: change.repository,
@@ -31,7 +37,10 @@ export async function propose(world: World, change: Change, version: ChangeVersi
     reviewed: false,
     change: { id: change.id, version: version.version },
     plan,
-    notes: plan.stages.length === 0 ? ['No stage is on `change`: nothing was tested before the review.'] : [],
+    notes: [
+      ...(plan.stages.length === 0 ? ['No stage is on `change`: nothing was tested before the review.'] : []),
+      ...(refused.length > 0 ? [`The change cannot be merged: its images could not be built.\n${refusalText(refused)}`] : []),
+    ],
     requestedBy: version.pusher,
   });
   return {
@@ -40,13 +49,13 @@ export async function propose(world: World, change: Change, version: ChangeVersi
 }
 
 /** What will stand in the way later, said now: while it is cheap to mend. */
-async function foresee(world: World, version: ChangeVersion, pipeline: Pipeline): Promise<string[]> {
+async function foresee(world: World, version: ChangeVersion, merged: Plan): Promise<string[]> {
   const strangers = version.hands.flatMap((hand) => (hand.role === 'committer' && hand.person === undefined ? [hand.email] : []));
   const warnings = [...new Set(strangers)].map(
     (email) =>
       `Warning: the committer's address ${oneLine(email)} belongs to no known person, so the change cannot be merged. Set user.email and make the commit again, or ask an administrator: waybill user change NAME --email ADDRESS`,
   );
-  for (const { environment } of planFor(pipeline, 'merge').deploys) {
+  for (const { environment } of merged.deploys) {
     if (await world.environments.get(environment)) continue;
     warnings.push(
       `Warning: there is no environment ${environment}, so the deploy after the merge would fail. waybill environment list shows what there is.`,

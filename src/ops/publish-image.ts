@@ -8,10 +8,12 @@ import type { RegistryClient } from '../oci/client-types.ts';
 import type { PlannedImage } from '../plan/plan.ts';
 import type { RunContext } from '../run/port.ts';
 import { baseImage } from './base-image.ts';
-import { baseRepositories, buildPlanned, hostPlatform } from './build-planned.ts';
+import { baseRepositories, buildPlanned } from './build-planned.ts';
+import { hostPlatform } from './host-platform.ts';
 import { issuePapers } from './issue-papers.ts';
 import { publishCopies, publishTargets } from './publish-copies.ts';
 import { scanImage } from './scan-image.ts';
+import { recordedBase } from './recorded-base.ts';
 import type { World } from './world.ts';
 
 /** Long enough for a large image, short enough to be worth little. */
@@ -38,7 +40,8 @@ export async function publishImage(world: World, context: RunContext, image: Pla
     using client = connectRegistry({ registry: world.registryAddress, plainHttp: true, auth: { bearer: push.token } });
     const built = await buildPlanned(world, context, image, {
       source: (signal) => world.source.archive(head.repository, head.commit, signal),
-      base: (reference, platform, signal) => baseImage(client, world.registryName, reference, platform, signal),
+      base: async (reference, platform, signal) =>
+        baseImage(client, world.registryName, await recordedBase(world, context, client, reference, signal), platform, signal),
       created: new Date(info.committedAt),
       mtime: fileTime,
       cache: path.join(world.workFolder, 'layer-cache'),

@@ -24,6 +24,7 @@ export async function showRun(world: World, id: RunId): Promise<RunView> {
     createdAt: state.createdAt,
     ...(state.finishedAt === undefined ? {} : { finishedAt: state.finishedAt }),
     notes: [...state.notes],
+    ...(state.bases.length > 0 ? { bases: state.bases.map(({ reference, digest }) => ({ reference, digest })) } : {}),
     stages: state.stages.map((stage) => ({ ...stage, jobs: stage.jobs.map((job) => ({ ...job, steps: [...job.steps] })) })),
     scans: state.scans.map((scan) => ({ ...scan })),
     images: state.images.map(({ repository, published, ...image }) => ({

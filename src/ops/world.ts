@@ -8,6 +8,7 @@ import type { Clock } from '../kernel/clock.ts';
 import type { Logger } from '../kernel/logger.ts';
 import type { Attestations } from '../ledger/attestations.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import type { BasePolicy } from '../policy/base-policy.ts';
 import type { EvidencePolicy, PolicySet } from '../policy/evidence-policy.ts';
 import type { Imports } from '../registry/imports.ts';
 import type { ExternalRegistries } from '../registry/external/external-registries.ts';
@@ -56,6 +57,8 @@ export type World = {
   readonly upstreams: readonly string[];
   /** How many people must approve a change, or an import. */
   readonly requiredApprovals: number;
+  /** Which bases images may be built upon; undefined: every base with papers. */
+  readonly basePolicy: BasePolicy | undefined;
   /** Registries that the company has. */
   readonly externals: ExternalRegistries;
   /** What a collection of the registry keeps. */

@@ -5,6 +5,7 @@ import { isName } from '../kernel/ids.ts';
 import { KeyedLock } from '../kernel/keyed-lock.ts';
 import type { Logger } from '../kernel/logger.ts';
 import { Secret } from '../kernel/secret.ts';
+import { isContentDigest, type ContentDigest } from '../oci/content-digest.ts';
 import { isRepositoryPath } from '../oci/reference.ts';
 import type { Store } from '../store/store.ts';
 import { BearerTokens, type Access } from './access.ts';
@@ -84,6 +85,8 @@ export type Registry = AsyncDisposable & {
   readonly mirrors: Mirrors | undefined;
   /** A key for the server's own way through a mirror, for minutes: it pulls below `mirror/NAME/` and nothing else. */
   mintMirrorPull(options: { mirror: string; holder: string; ttlMs: number }): Promise<Disposable & { readonly token: Secret }>;
+  /** What a tag or a digest names in a repository now; undefined when it is not there. */
+  find(repository: string, tagOrDigest: string): Promise<ContentDigest | undefined>;
   /** Everything with a tag, papers left out. */
   images: Catalog['images'];
   /** Takes back the bearer tokens that were made from a person's own token (which lives elsewhere). */
@@ -253,6 +256,10 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     check: (asked) => checkRegistry({ db, blobs }, asked),
     usage: () => quotas.usage(),
     mirrors,
+    async find(repository, name) {
+      const digest = isContentDigest(name) ? name : await catalog.tag(repository, name);
+      return digest === undefined ? undefined : (await catalog.manifest(repository, digest))?.digest;
+    },
     images: catalog.images,
     revokePerson: (person) => bearers.revoke((access) => access.kind === 'person' && access.holder === person),
     async [Symbol.asyncDispose]() {

@@ -17,6 +17,7 @@ export type Work =
  */
 export function decide(state: RunState): readonly Work[] {
   if (isFinal(state.status)) return [];
+  if (state.head.refused !== undefined) return [{ do: 'finish' }];
   const plan = state.head.plan;
   const statusOf = new Map(state.stages.map((stage) => [stage.name, stage.status]));
   const work: Work[] = state.scans.filter((scan) => scan.status === 'waiting').map(({ name }) => ({ do: 'scan', scan: name }));

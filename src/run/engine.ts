@@ -90,7 +90,8 @@ export function createEngine(deps: EngineDeps): Engine {
           deps.logger.error({ run, attempt }, 'a run was interrupted too often and is not started again');
           continue;
         }
-        const next = await submit({ ...state.head, replaces: run, attempt });
+        const bases = state.bases.length > 0 ? { bases: state.bases } : {};
+        const next = await submit({ ...state.head, ...bases, replaces: run, attempt });
         deps.logger.warn({ run, next }, 'an interrupted run was started again');
         replaced.set(run, next);
       }
@@ -151,7 +152,7 @@ async function drive(deps: EngineDeps, slots: Semaphore, run: RunId, head: RunCr
   const state =
     undone && signal.reason instanceof Cancelled
       ? await emit({ type: 'run-cancelled', by: signal.reason.by, reason: signal.reason.message })
-      : await emit({ type: 'run-finished' });
+      : await emit({ type: 'run-finished', ...(head.refused === undefined ? {} : { reason: head.refused }) });
   await deps.performers.finished(run, head, state.status as Outcome);
 }
 

@@ -19,6 +19,10 @@ export type RunCreated = {
   readonly reviewed: boolean;
   readonly change?: { readonly id: ChangeId; readonly version: number };
   readonly plan: Plan;
+  /** What every base of the plan's images was when the run was created; the whole run, and whatever replaces it, uses these. */
+  readonly bases?: readonly ResolvedBase[];
+  /** Why the run ends before anything of it begins: a base that is not there or not allowed. */
+  readonly refused?: string;
   /** Sentences to the reader about what the plan leaves out, and why. */
   readonly notes: readonly string[];
   readonly requestedBy: PersonId;
@@ -36,6 +40,8 @@ export type Scanned = {
   readonly level: ScanLevel;
   readonly found: { readonly failing: number; readonly new: number; readonly known: number; readonly waived: number };
 };
+/** A base as the pipeline file or a Dockerfile names it, and the digest that this stands for in one run. */
+export type ResolvedBase = { readonly reference: string; readonly digest: Digest };
 
 export type BuiltLayer = {
   readonly diffId: string;
@@ -66,6 +72,8 @@ export type RunEvent =
   | ({ readonly type: 'scan-reported'; readonly scan: TreeScan } & Scanned)
   | { readonly type: 'scan-finished'; readonly scan: TreeScan; readonly outcome: Outcome; readonly reason?: string }
   | { readonly type: 'image-started'; readonly image: string }
+  /** One that could not be looked up when the run was created; the first image that needs it settles it for the run. */
+  | ({ readonly type: 'base-resolved' } & ResolvedBase)
   | {
       readonly type: 'image-built';
       readonly image: string;

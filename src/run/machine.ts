@@ -17,6 +17,7 @@ function begin(head: RunCreated, at: string): RunState {
     createdAt: at,
     status: 'waiting',
     notes: head.notes,
+    bases: head.bases ?? [],
     stages: head.plan.stages.map((stage) => ({
       name: stage.name,
       status: 'waiting',
@@ -65,6 +66,10 @@ export function apply(state: RunState, event: RunEvent, at: string): RunState {
       return scan(state, event.scan, (s) => move(s, event.outcome, at, event.reason));
     case 'image-started':
       return image(running(state), event.image, (i) => move(i, 'running', at));
+    case 'base-resolved': {
+      const known = state.bases.some((base) => base.reference === event.reference);
+      return known ? state : { ...state, bases: [...state.bases, { reference: event.reference, digest: event.digest }] };
+    }
     case 'image-built':
       return image(state, event.image, (i) => ({ ...i, digest: event.digest }));
     case 'image-scanned':
@@ -99,6 +104,7 @@ export function apply(state: RunState, event: RunEvent, at: string): RunState {
 
 /** What a run that has nothing left to do has come to. */
 export function verdictOf(state: RunState): Outcome {
+  if (state.head.refused !== undefined) return 'failed';
   const all = [...state.stages, ...state.scans, ...state.images, ...state.deploys].map((part) => part.status);
   if (all.every(isGood)) return 'passed';
   return all.includes('cancelled') ? 'cancelled' : all.includes('interrupted') ? 'interrupted' : 'failed';

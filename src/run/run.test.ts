@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { systemClock } from '../kernel/clock.ts';
+import { digestOf } from '../kernel/digest.ts';
 import type { GitOid } from '../kernel/git-oid.ts';
 import type { PersonId, RepositoryName, RunId } from '../kernel/ids.ts';
 import { silentLogger } from '../kernel/logger.ts';
@@ -186,6 +187,31 @@ test('an image that fails stops the deploy and says why', async () => {
   assert.equal(state.status, 'failed');
   assert.equal(state.images[0]?.reason, 'no such folder');
   assert.deepEqual(at.order, ['image broken', 'run failed']);
+});
+
+test('a run that is refused when it is made ends before anything of it begins', async () => {
+  await using at = await setUp();
+  const refused = 'waybill.yaml:3:11: error: there is no base image node:24';
+  const plan = head({ stages: [stage('lint', [], 'a')], images: [image('shop')], deploys: [deploy('staging')] });
+  const state = await at.engine.wait(await at.engine.submit({ ...plan, refused }));
+  assert.deepEqual([state.status, state.reason], ['failed', refused]);
+  assert.deepEqual([state.stages[0]?.status, state.images[0]?.status, state.deploys[0]?.status], ['skipped', 'skipped', 'skipped']);
+  assert.deepEqual(at.order, ['run failed']);
+});
+
+test('a base has one digest for the whole run, and for the run that takes its place', async () => {
+  await using at = await setUp();
+  const [node, tools] = [
+    { reference: 'node:24', digest: digestOf('node') },
+    { reference: 'tools:1', digest: digestOf('tools') },
+  ];
+  const run = await at.journal.create({ ...head({ stages: [stage('lint', [], 'a')] }), bases: [node] });
+  await at.journal.append(run, { type: 'base-resolved', ...tools });
+  const { bases } = await at.journal.append(run, { type: 'base-resolved', ...tools, digest: digestOf('moved') });
+  assert.deepEqual(bases, [node, tools]);
+  const next = (await at.engine.recover([run])).get(run);
+  assert.ok(next !== undefined);
+  assert.deepEqual((await at.engine.wait(next)).head.bases, [node, tools]);
 });
 
 test('a reusable stage is not run again', async () => {

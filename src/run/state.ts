@@ -1,7 +1,7 @@
 import type { Digest } from '../kernel/digest.ts';
 import type { RunId } from '../kernel/ids.ts';
 import type { TreeScan } from '../plan/scan-levels.ts';
-import type { RunCreated, Scanned } from './event.ts';
+import type { ResolvedBase, RunCreated, Scanned } from './event.ts';
 import type { Status } from './status.ts';
 
 /** What a journal says now. Derived, never stored. */
@@ -17,6 +17,8 @@ export type RunState = {
   readonly images: readonly ImageState[];
   readonly deploys: readonly DeployState[];
   readonly notes: readonly string[];
+  /** Digests of the bases, one for each reference. */
+  readonly bases: readonly ResolvedBase[];
 };
 
 type Times = { readonly startedAt?: string; readonly finishedAt?: string; readonly reason?: string };

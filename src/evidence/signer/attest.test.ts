@@ -383,6 +383,20 @@ for (const [what, ofBase] of badBases)
     });
   });
 
+test('no summary: a base that the policy on bases refuses, by what its verified papers say', async () => {
+  const seen: unknown[] = [];
+  const papers = async (digest: Digest) =>
+    (digest === build.base?.digest ? [baseSummary(stranger), baseSummary()] : honest).map((paper) => paper.bundle);
+  const refuseBase: AttestorOptions['refuseBase'] = (base, facts) => {
+    seen.push([base.reference, facts]);
+    return 'it is too old';
+  };
+  await using a = await attestor({ papers }, { refuseBase });
+  await assert.rejects(a.attest({ kind: 'summary', run: 12, image: 'shop' }), /its base .*node:24 .* is not allowed: it is too old/);
+  // One paper, not two: what a stranger signed counts for nothing.
+  assert.deepEqual(seen, [['docker.io/library/node:24', [{ repository: 'bases/node', from: 'build', signedAt: now.toISOString() }]]]);
+});
+
 const second = { reference: 'registry.waybill.test/tools:1', digest: digestOf('another base') };
 const dockerBuild = { ...build, dockerfile: { file: 'Dockerfile', engine: 'buildah 1.28.2', bases: [second] } };
 

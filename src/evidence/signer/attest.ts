@@ -3,7 +3,8 @@ import { WaybillError, messageOf } from '../../kernel/error.ts';
 import { silentLogger, type Logger } from '../../kernel/logger.ts';
 import { signStatement, type Paper } from '../bundle.ts';
 import { signSimple } from '../cosign-forms.ts';
-import { basesOf, type ScanFacts, type SourceFacts } from '../facts.ts';
+import type { BaseFacts } from '../base-facts.ts';
+import { basesOf, type NamedBase, type ScanFacts, type SourceFacts } from '../facts.ts';
 import { keyRingFile, usableKey, type KeyRing, type SigningKey } from '../keys.ts';
 import { signSnapshot } from '../snapshot-envelope.ts';
 import type { Statement } from '../statement.ts';
@@ -42,6 +43,8 @@ export type AttestorOptions = {
   /** The policy that a summary says was satisfied. */
   readonly policy: Vsa['policy'];
   readonly facts: FactsSource;
+  /** The administrator's policy on bases: why it refuses one, with what its verified papers say. Default: it refuses none. */
+  readonly refuseBase?: (base: NamedBase, papers: readonly BaseFacts[], at: Date) => string | undefined;
   readonly logger?: Logger;
   /** What the operator can justify: see SLSA's build and source tracks. 1 and 1 when nothing is said. */
   readonly levels?: { readonly build?: BuildLevel; readonly source?: SourceLevel };
@@ -130,7 +133,12 @@ export function makeAttestor(options: AttestorOptions): Attestor {
         ring,
         at,
       });
-      for (const base of basesOf(build)) requireBase(base, await facts.papers(base.digest), ring, at);
+      for (const base of basesOf(build)) {
+        const papers = requireBase(base, await facts.papers(base.digest), ring, at);
+        const why = options.refuseBase?.(base, papers, at);
+        if (why !== undefined)
+          throw new WaybillError('VERDICT_REFUSED', `its base ${base.reference} (${base.digest}) is not allowed: ${why}`);
+      }
       const { review } = judgement;
       const { digest, repository } = build.image;
       const paper = sign(

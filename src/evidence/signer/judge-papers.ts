@@ -1,5 +1,4 @@
 import { digestOf, hexOf, type Digest } from '../../kernel/digest.ts';
-import { WaybillError, isWaybillError, messageOf } from '../../kernel/error.ts';
 import {
   basesOf,
   type BuildFacts,
@@ -9,14 +8,14 @@ import {
   type ScanFacts,
   type SourceFacts,
 } from '../facts.ts';
+import { WaybillError, messageOf } from '../../kernel/error.ts';
+import { baseFactsIn, type BaseFacts } from '../base-facts.ts';
 import type { KeyRing } from '../keys.ts';
 import type { ScanSummary } from '../snapshot.ts';
 import { subjectMatches, type Statement } from '../statement.ts';
 import { dockerfileBuildType, layersBuildType, provenancePredicate, provenanceType } from '../statements/provenance.ts';
 import { reviewPredicate, reviewType, type ReviewPredicate } from '../statements/review.ts';
-import { imageSummaryPredicate } from '../statements/summary.ts';
 import { testResultPredicate, testResultType } from '../statements/tests.ts';
-import { vsaType } from '../statements/vsa.ts';
 import { verifyBundle } from '../verify.ts';
 import { scanPapers } from './judge-scans.ts';
 import { requireSource } from './require-source.ts';
@@ -121,25 +120,15 @@ export function requireVouched({ number, approvals, requestedBy }: Pick<ImportFa
  * What an image is built upon must have its own papers: otherwise layers that nobody reviewed or tested, or that somebody put onto the registry's
  * disk, would come under a summary as the base of something that was.
  * @throws WaybillError VERDICT_REFUSED unless one of `papers` is a summary of the base that still holds
+ * @returns what those that hold say, for the policy on bases
  */
-export function requireBase(base: NamedBase, papers: readonly string[], ring: KeyRing, at: Date): void {
-  const holds = papers.some((bundle) => {
-    let statement: Statement;
-    try {
-      statement = verifyBundle(bundle, ring, at).statement;
-    } catch (error) {
-      // A paper that does not verify counts for nothing, and keeps no good one from counting.
-      if (isWaybillError(error)) return false;
-      throw error;
-    }
-    if (statement.predicateType !== vsaType || !subjectMatches(statement, base.digest)) return false;
-    const summary = imageSummaryPredicate.safeParse(statement.predicate);
-    return summary.success && summary.data.waybill.digest === base.digest && Date.parse(summary.data.waybill.validUntil) > at.getTime();
-  });
-  if (!holds)
+export function requireBase(base: NamedBase, papers: readonly string[], ring: KeyRing, at: Date): readonly BaseFacts[] {
+  const holding = baseFactsIn(papers, base.digest, ring, at);
+  if (holding.length === 0)
     throw new WaybillError('VERDICT_REFUSED', `its base ${base.reference} (${base.digest}) has no summary that holds`, {
       fix: 'Build the base again by a run of this Waybill, and name the new digest.',
     });
+  return holding;
 }
 
 function judgeProvenance(statement: Statement, build: BuildFacts, builderId: string): void {

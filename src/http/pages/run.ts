@@ -56,6 +56,11 @@ function summary(view: RunView, now: Date): Html {
     ['Asked for by', view.requestedBy],
     ['In place of', view.replaces !== undefined && html`<a href="/runs/${view.replaces}">run ${view.replaces}</a>, which was interrupted`],
     ['Created', when(view.createdAt)],
+    [
+      'Bases',
+      (view.bases ?? []).length > 0 &&
+        html`${(view.bases ?? []).map(({ reference, digest }) => html`<div>${reference.split('@')[0]} is ${code(digest)}</div>`)}`,
+    ],
     ['Took', took(view.createdAt, view.finishedAt, isOver(view.status) ? undefined : now)],
   ]);
 }
