@@ -127,7 +127,7 @@ test('images: built twice, built upon, pulled, verified', limit, async (t) => {
         [upon(gone), 'scratch', /waybill.yaml:6:24: error: there is no base image/],
         [upon('registry.example/node:24'), 'scratch', /waybill.yaml:6:24: error: the base .* is in another registry/],
         [dockerfile, gone, /Dockerfile:2:6: error: there is no base image/],
-        [dockerfile.replace('dockerfile: D', 'dockerfile: d'), gone, /waybill.yaml:6:29: error: there is no file dockerfile/],
+        [dockerfile.replace('dockerfile: D', 'dockerfile: d'), gone, /waybill.yaml:6:30: error: there is no file dockerfile/],
       ] as const) {
         const files = { 'README.md': `${words}\n`, Dockerfile: `# built\nFROM ${from}\n`, 'waybill.yaml': file };
         const { id, said } = await propose(waybill, 'bad-base', files, `base-${words.source.length}`);
@@ -139,7 +139,7 @@ test('images: built twice, built upon, pulled, verified', limit, async (t) => {
   );
 
   await t.test('the digest of a base is recorded when the run is made', async () => {
-    const { runs } = await dana.api.call(endpoints.listRuns, { query: { repository: 'upon-tag' } }).then((found) => ({ runs: found }));
+    const runs = await dana.api.call(endpoints.listRuns, { query: { repository: 'upon-tag' } });
     const run = runs.find((each) => each.event === 'merge');
     assert.ok(run);
     const bases = (await dana.api.call(endpoints.showRun, { params: { id: run.id } })).bases;

@@ -19,6 +19,7 @@ import {
   runView,
   tokenView,
   traceNode,
+  upstreamTrustView,
 } from './views.ts';
 
 const none = z.object({});
@@ -274,6 +275,32 @@ export const endpoints = {
   checkRegistry: endpoint('POST', '/registry/check', 'admin', 'Looks for damage in the registry', {
     body: z.object({ deep: z.boolean().default(false), quarantine: z.boolean().default(false) }),
     reply: registryCheckView,
+  }),
+  listUpstreamTrust: endpoint('GET', '/upstream-trust', 'person', 'Whose signatures are trusted for third-party images', {
+    reply: z.array(upstreamTrustView),
+  }),
+  addUpstreamTrust: endpoint('POST', '/upstream-trust', 'admin', 'Trusts a key for third-party images of a pattern', {
+    body: z.object({
+      images: z.string().max(300),
+      publicKey: z.string().max(10_000),
+      required: z.boolean().default(false),
+      signedAs: z.string().max(300).exactOptional(),
+    }),
+    reply: upstreamTrustView,
+  }),
+  removeUpstreamTrust: endpoint('DELETE', '/upstream-trust/:id', 'admin', 'Trusts a key no more', { params: id, reply: upstreamTrustView }),
+  judgeBases: endpoint('POST', '/bases', 'person', 'What references to bases name now, and whether images may be built upon them', {
+    body: z.object({ references: z.array(z.string().max(1_000)).max(500) }),
+    reply: z.array(
+      z.object({
+        reference: z.string(),
+        /** What it names now, when it is there. */
+        digest: z.string().exactOptional(),
+        /** Why no image may be built upon it. */
+        refused: z.string().exactOptional(),
+        fix: z.string().exactOptional(),
+      }),
+    ),
   }),
   registryUsage: endpoint('GET', '/registry/usage', 'admin', 'What the registry holds, by repository', { reply: registryUsageView }),
 

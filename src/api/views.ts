@@ -208,6 +208,28 @@ export const traceNode: z.ZodType<TraceNode> = z.lazy(() =>
   }),
 );
 
+/** What is known about the signatures of an upstream. */
+export const upstreamSignaturesView = z.object({
+  outcome: z.enum(['none', 'unchecked', 'verified', 'bad']),
+  found: z.number(),
+  required: z.boolean(),
+  verified: z.array(
+    z.object({ form: z.enum(['cosign-tag', 'bundle']), keyId: z.string(), images: z.string(), signedAs: z.string().exactOptional() }),
+  ),
+  problems: z.array(z.string()),
+});
+
+export const upstreamTrustView = z.object({
+  id: z.number(),
+  images: z.string(),
+  keyId: z.string(),
+  publicKey: z.string(),
+  required: z.boolean(),
+  signedAs: z.string().exactOptional(),
+  addedBy: z.string(),
+  addedAt: z.string(),
+});
+
 export const importView = z.object({
   id: z.number(),
   reference: z.string(),
@@ -220,6 +242,8 @@ export const importView = z.object({
   approvals: z.array(z.object({ reviewer: z.string(), at: z.string() })),
   importedAt: z.string().exactOptional(),
   why: z.string().exactOptional(),
+  /** Missing: asked for before signatures were looked for. */
+  signatures: upstreamSignaturesView.exactOptional(),
 });
 
 export const collectedView = z.object({

@@ -1,5 +1,6 @@
 import type { Digest } from '../kernel/digest.ts';
 import type { GitOid } from '../kernel/git-oid.ts';
+import type { UpstreamSignatures } from './upstream/upstream-signatures.ts';
 
 /** What the journal shows to have happened, in the form from which statements are made. Plain data; no I/O behind it. */
 export type SourceFacts = { readonly repository: string; readonly commit: GitOid; readonly tree: GitOid; readonly ref: string };
@@ -44,6 +45,8 @@ export type ImportFacts = {
   /** By people who may review, other than whoever asked. */
   readonly approvals: readonly { readonly reviewer: string; readonly at: string }[];
   readonly importedAt: string;
+  /** Judged by the signer itself where they verified; else what the server saw at the upstream. Undefined: nobody looked. */
+  readonly signatures?: UpstreamSignatures;
 };
 
 /** A scan that passed, as its record shows it. */

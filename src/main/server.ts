@@ -23,6 +23,7 @@ import type { World } from '../ops/world.ts';
 import { openImports } from '../registry/imports.ts';
 import { openExternalRegistries } from '../registry/external/external-registries.ts';
 import type { RegistryLimits } from '../registry/limits.ts';
+import { openUpstreamTrust } from '../registry/upstream-trust.ts';
 import { openRegistry, type Grant } from '../registry/registry.ts';
 import { createEngine, type Engine } from '../run/engine.ts';
 import { openJournal } from '../run/journal.ts';
@@ -174,6 +175,7 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
     registry,
     pullSecretMs: config.registry.pullSecretDays * 24 * 3_600_000,
     imports: openImports(store, clock),
+    upstreamTrust: openUpstreamTrust(store, clock),
     upstreams: config.registry.upstreams,
     requiredApprovals: config.review.approvals,
     externals,

@@ -16,6 +16,7 @@ import { parseReference } from '../oci/reference.ts';
 import { signerFacts } from '../ops/signer-facts.ts';
 import { refuseBase } from '../policy/base-policy.ts';
 import { openImports } from '../registry/imports.ts';
+import { openUpstreamTrust } from '../registry/upstream-trust.ts';
 import { openJournal } from '../run/journal.ts';
 import { readMergedCommit, readProtectedRef } from '../source/merged-commit.ts';
 import { openStore } from '../store/store.ts';
@@ -64,6 +65,7 @@ export const signer: Processes['signer'] = async ({ data, untilStdinEnds, signal
       protectedRef: (repository) => readProtectedRef(store, repository),
       builderId: names.builderId,
       imports: openImports(store, systemClock),
+      upstreamTrust: openUpstreamTrust(store, systemClock),
       requiredApprovals: config.review.approvals,
       reviewers: async () =>
         new Set((await identity.listPeople()).filter((person) => can(person, 'approve')).map((person) => person.id as string)),

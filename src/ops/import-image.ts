@@ -3,14 +3,18 @@ import path from 'node:path';
 import { attestationTag, referrerOf, signatureTag } from '../evidence/cosign-forms.ts';
 import { importType } from '../evidence/statements/import.ts';
 import type { Person } from '../identity/person.ts';
-import { WaybillError, messageOf } from '../kernel/error.ts';
+import { WaybillError, isWaybillError, messageOf } from '../kernel/error.ts';
 import { connectRegistry } from '../oci/client.ts';
 import type { RegistryClient, Resolved } from '../oci/client-types.ts';
 import { formatReference, parseReference, type Reference } from '../oci/reference.ts';
+import { canonicalServer } from '../registry/external/record.ts';
 import type { ImageImport } from '../registry/imports.ts';
+import { examineUpstream, judgeKept, requireSigned, type Examined } from './examine-import.ts';
 import { pushTag } from './issue-papers.ts';
 import { recordPaper } from './record-paper.ts';
+import { recordRefusal } from './record-refusal.ts';
 import { openUpstream } from './upstream.ts';
+import { upstreamName } from './upstream-name.ts';
 import type { World } from './world.ts';
 
 /** As a reference is written in full: the registry is named, Docker Hub's short names are not guessed at. */
@@ -34,7 +38,8 @@ export async function requestImport(
     throw new WaybillError('INVALID_INPUT', 'an import needs a reason', {
       fix: 'Say what it is for: --reason "the database of the shop".',
     });
-  const { resolved } = await resolveUpstream(world, upstream, signal);
+  using client = await openUpstream(world, upstream.registry, signal, sourceRepository(upstream));
+  const { resolved } = await resolveUpstream(client, upstream, signal);
   const repository = repositoryFor(upstream, input.as);
   const same = (await world.imports.list()).find(
     (each) => each.digest === resolved.digest && each.repository === repository && each.state === 'requested',
@@ -43,14 +48,23 @@ export async function requestImport(
     throw new WaybillError('CONFLICT', `import ${same.id} asks for this digest already`, {
       fix: `Have it approved: waybill image approve ${same.id}`,
     });
+  const name = nameOf(upstream);
+  const examined = await examineUpstream(world, client, { name, repository: sourceRepository(upstream), digest: resolved.digest }, signal);
+  try {
+    requireSigned(examined, name);
+  } catch (error) {
+    if (isWaybillError(error)) await recordRefusal(world, `import of ${formatReference(upstream)} by ${by.id}`, error.detail);
+    throw error;
+  }
   const made = await world.imports.request({
     reference: formatReference(upstream),
     digest: resolved.digest,
     repository,
     reason: input.reason.trim(),
     requestedBy: by.id,
+    signatures: JSON.stringify(examined),
   });
-  await record(world, made, 'admin', { act: 'import-request', by: by.id, reason: made.reason });
+  await record(world, made, 'admin', { act: 'import-request', by: by.id, reason: made.reason, ...ledgerBody(examined) });
   return made;
 }
 
@@ -112,11 +126,12 @@ async function performImport(world: World, wanted: ImageImport, signal: AbortSig
     await rm(out, { recursive: true, force: true });
     const upstream = parseUpstream(wanted.reference);
     using source = await openUpstream(world, upstream.registry, signal, sourceRepository(upstream));
+    const looked = await examineAgain(world, source, upstream, wanted, signal);
     await source.pullToLayout(sourceRepository(upstream), wanted.digest, out, { signal });
     using push = await world.registry.mintPush({ repository: wanted.repository, import: wanted.id, ttlMs: copyTokenMs });
     using client = connectRegistry({ registry: world.registryAddress, plainHttp: true, auth: { bearer: push.token } });
     const subject = await client.pushLayout(out, wanted.digest, wanted.repository, { tag: `i${wanted.id}`, signal });
-    const done = wanted.state === 'imported' ? wanted : await world.imports.imported(wanted.id);
+    const done = wanted.state === 'imported' ? looked : await world.imports.imported(wanted.id);
     await issueImportPapers(world, client, done, subject, signal);
     return done;
   } catch (error) {
@@ -125,6 +140,34 @@ async function performImport(world: World, wanted: ImageImport, signal: AbortSig
   } finally {
     await rm(out, { recursive: true, force: true });
   }
+}
+
+/**
+ * Days may lie between the request and the copy: keys may be trusted or not trusted any more, and the upstream may have signed since. What verified and
+ * still does needs no second look.
+ * @throws WaybillError FORBIDDEN when a signature is required and none verifies
+ */
+async function examineAgain(
+  world: World,
+  client: RegistryClient,
+  upstream: Upstream,
+  wanted: ImageImport,
+  signal: AbortSignal,
+): Promise<ImageImport> {
+  const name = nameOf(upstream);
+  let examined = await judgeKept(world.upstreamTrust, wanted, name);
+  if (examined?.signatures.outcome !== 'verified')
+    examined = await examineUpstream(world, client, { name, repository: sourceRepository(upstream), digest: wanted.digest }, signal);
+  requireSigned(examined, name);
+  const text = JSON.stringify(examined);
+  if (text === wanted.signatures) return wanted;
+  await record(world, wanted, 'admin', { act: 'import-signatures', ...ledgerBody(examined) });
+  return world.imports.setSignatures(wanted.id, text);
+}
+
+function ledgerBody({ signatures }: Examined): Record<string, string> {
+  const keys = [...new Set(signatures.verified.map((each) => each.keyId))].join(' ');
+  return { upstreamSignatures: signatures.outcome, ...(keys === '' ? {} : { upstreamKeys: keys }) };
 }
 
 /** The one writer for the digest, as for images that were built. */
@@ -169,7 +212,8 @@ export async function findImportUpdates(
     const upstream = parseUpstream(reference);
     if (upstream.digest !== undefined) continue;
     try {
-      const { resolved } = await resolveUpstream(world, upstream, signal);
+      using client = await openUpstream(world, upstream.registry, signal, sourceRepository(upstream));
+      const { resolved } = await resolveUpstream(client, upstream, signal);
       if (resolved.digest === present.digest) continue;
       const asked = all.find((each) => each.digest === resolved.digest && each.reference === reference && each.state !== 'rejected');
       updates.push({
@@ -187,8 +231,7 @@ export async function findImportUpdates(
   return { updates, unknown };
 }
 
-async function resolveUpstream(world: World, upstream: Upstream, signal: AbortSignal): Promise<{ resolved: Resolved }> {
-  using client = await openUpstream(world, upstream.registry, signal, sourceRepository(upstream));
+async function resolveUpstream(client: RegistryClient, upstream: Upstream, signal: AbortSignal): Promise<{ resolved: Resolved }> {
   const resolved = await client.resolve(sourceRepository(upstream), upstream.digest ?? upstream.tag ?? 'latest', signal);
   if (!resolved)
     throw new WaybillError('NOT_FOUND', `there is no image ${formatReference(upstream)}`, {
@@ -208,9 +251,14 @@ export function parseUpstream(text: string): Upstream {
   return { ...reference, registry };
 }
 
+/** `registry/repository` as rules about trust name it. */
+function nameOf(upstream: Upstream): string {
+  return upstreamName(upstream.registry, upstream.repository);
+}
+
 /** Docker Hub keeps its own images under library/. */
 function sourceRepository({ registry, repository }: Upstream): string {
-  return registry === 'docker.io' && !repository.includes('/') ? `library/${repository}` : repository;
+  return upstreamName(registry, repository).slice(canonicalServer(registry).length + 1);
 }
 
 function repositoryFor(upstream: Upstream, as: string | undefined): string {

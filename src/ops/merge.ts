@@ -63,5 +63,5 @@ async function basesAllow(world: World, change: Change, version: ChangeVersion):
   const planned = await planCommit(world, change.repository, version.head, 'merge');
   if (!planned.ok) return { ok: false, reason: planned.why };
   const { refused } = await planBases(world, { repository: change.repository, commit: version.head }, planned.plan, planned.text);
-  return refused.length === 0 ? { ok: true } : { ok: false, reason: `its images could not be built:\n${refusalText(refused)}` };
+  return refused.length === 0 ? { ok: true } : { ok: false, reason: refused.map((problem) => problem.split('\n', 1)[0]).join('; ') };
 }

@@ -63,7 +63,7 @@ export async function planBases(
 }
 
 /** @throws WaybillError NOT_FOUND, UNSUPPORTED for another registry; STORE_FAILED and the like when it cannot be told */
-async function findBase(world: Pick<World, 'registry' | 'registryName'>, reference: string): Promise<Digest> {
+export async function findBase(world: Pick<World, 'registry' | 'registryName'>, reference: string): Promise<Digest> {
   const repository = baseRepository(reference, world.registryName);
   if (repository === undefined) throw new WaybillError('INTERNAL', 'scratch has no digest');
   const { digest, tag } = parseReference(reference);
@@ -98,17 +98,20 @@ export async function requireAllowed(
   if (papers.length === 0 && world.runner.sandboxed)
     throw new WaybillError(
       'FORBIDDEN',
-      `the base ${reference} (${digest}) has no summary that holds, so nothing built upon it would get papers`,
+      `the base ${named(reference)} has no summary that holds, so nothing built upon it would get papers`,
       {
         fix: 'Name a base that a run has built and signed, or that was imported; build or import it again when its papers have expired.',
       },
     );
   const why = refuseBase(world.basePolicy, { reference, pinned: parseReference(reference).digest !== undefined, papers }, at);
   if (why !== undefined)
-    throw new WaybillError('FORBIDDEN', `the base ${reference} (${digest}) is not allowed: ${why}`, {
+    throw new WaybillError('FORBIDDEN', `the base ${named(reference)} is not allowed: ${why}`, {
       fix: 'Name a base that the administrator allows, or ask for it to be allowed (`bases.allow` in waybill.json of the server).',
     });
 }
+
+/** Without its digest: who reads it has the line of the file before them. */
+const named = (reference: string): string => reference.split('@', 1)[0] ?? reference;
 
 /** What whoever pushes, merges or looks at the run reads, in at most 4,000 characters. */
 export function refusalText(refused: readonly string[]): string {

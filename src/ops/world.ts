@@ -11,6 +11,7 @@ import type { Ledger } from '../ledger/ledger.ts';
 import type { BasePolicy } from '../policy/base-policy.ts';
 import type { EvidencePolicy, PolicySet } from '../policy/evidence-policy.ts';
 import type { Imports } from '../registry/imports.ts';
+import type { UpstreamTrust } from '../registry/upstream-trust.ts';
 import type { ExternalRegistries } from '../registry/external/external-registries.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Engine } from '../run/engine.ts';
@@ -53,6 +54,8 @@ export type World = {
   /** How long a generation of an environment's pull secret holds. */
   readonly pullSecretMs: number;
   readonly imports: Imports;
+  /** Whose signatures are trusted for images of other registries. */
+  readonly upstreamTrust: UpstreamTrust;
   /** Hosts of registries that images may be imported from although their addresses are private. */
   readonly upstreams: readonly string[];
   /** How many people must approve a change, or an import. */

@@ -23,11 +23,13 @@ export type ImageImport = {
   readonly state: ImportState;
   readonly approvals: readonly { readonly reviewer: string; readonly at: string }[];
   readonly importedAt?: string;
+  /** What is known about the upstream's signatures, as JSON of whoever looked for them. */
+  readonly signatures?: string;
   /** Why it was rejected, or what kept the last attempt to copy it. */
   readonly why?: string;
 };
 
-export type NewImport = Pick<ImageImport, 'reference' | 'digest' | 'repository' | 'reason' | 'requestedBy'>;
+export type NewImport = Pick<ImageImport, 'reference' | 'digest' | 'repository' | 'reason' | 'requestedBy' | 'signatures'>;
 
 /** Requests to import, their reviews, and what became of them. */
 export type Imports = {
@@ -42,6 +44,8 @@ export type Imports = {
   approve(id: number, reviewer: string, needed: number): Promise<ImageImport>;
   /** @throws WaybillError NOT_FOUND, CONFLICT */
   reject(id: number, reviewer: string, why: string): Promise<ImageImport>;
+  /** Keeps what a later look has found. */
+  setSignatures(id: number, signatures: string): Promise<ImageImport>;
   imported(id: number): Promise<ImageImport>;
   /** It stays approved, and is tried again. */
   failed(id: number, why: string): Promise<void>;
@@ -94,6 +98,7 @@ export function openImports(store: Store, clock: Clock): Imports {
           approvals: '[]',
           imported_at: null,
           why: null,
+          signatures: asked.signatures ?? null,
         })
         .returning('id')
         .executeTakeFirstOrThrow();
@@ -112,6 +117,10 @@ export function openImports(store: Store, clock: Clock): Imports {
         return { approvals: JSON.stringify(approvals), ...(approvals.length >= needed ? { state: 'approved' } : {}) };
       }),
     reject: (id, reviewer, why) => decide(id, () => ({ state: 'rejected', why: `${reviewer}: ${why}` })),
+    async setSignatures(id, signatures) {
+      await db.updateTable('registry_import').set({ signatures }).where('id', '=', id).execute();
+      return await must(id);
+    },
     async imported(id) {
       await db.updateTable('registry_import').set({ state: 'imported', imported_at: now(), why: null }).where('id', '=', id).execute();
       return await must(id);
@@ -133,6 +142,7 @@ type Row = {
   approvals: string;
   imported_at: string | null;
   why: string | null;
+  signatures: string | null;
 };
 
 function parseRow(row: Row & { id: number }): ImageImport {
@@ -150,5 +160,6 @@ function parseRow(row: Row & { id: number }): ImageImport {
     approvals: approvalsSchema.parse(JSON.parse(row.approvals)),
     ...(row.imported_at === null ? {} : { importedAt: row.imported_at }),
     ...(row.why === null ? {} : { why: row.why }),
+    ...(row.signatures === null ? {} : { signatures: row.signatures }),
   };
 }

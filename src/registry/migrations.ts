@@ -79,6 +79,24 @@ export const registryMigrations: readonly Migration[] = [
     },
   },
   {
+    id: '060-registry-import-signatures',
+    async up(db) {
+      const schema = (db as unknown as Kysely<RegistryTables>).schema;
+      await schema.alterTable('registry_import').addColumn('signatures', 'text').execute();
+      await schema
+        .createTable('registry_trust')
+        .addColumn('id', 'integer', (c) => c.primaryKey().autoIncrement())
+        .addColumn('images', 'text', (c) => c.notNull())
+        .addColumn('public_key', 'text', (c) => c.notNull())
+        .addColumn('key_id', 'text', (c) => c.notNull())
+        .addColumn('required', 'integer', (c) => c.notNull())
+        .addColumn('signed_as', 'text')
+        .addColumn('added_by', 'text', (c) => c.notNull())
+        .addColumn('added_at', 'text', (c) => c.notNull())
+        .execute();
+    },
+  },
+  {
     id: '071-registry-pull-handed-out',
     async up(db) {
       const schema = (db as unknown as Kysely<RegistryTables>).schema;

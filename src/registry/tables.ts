@@ -43,10 +43,25 @@ export type RegistryImportTable = {
   approvals: string;
   imported_at: string | null;
   why: string | null;
+  /** JSON of what is known about the upstream's signatures; null until they were looked for. */
+  signatures: string | null;
+};
+
+/** Whose signature is trusted for images of which upstreams. `required` is 0 or 1. */
+export type RegistryTrustTable = {
+  id: Generated<number>;
+  images: string;
+  public_key: string;
+  key_id: string;
+  required: number;
+  signed_as: string | null;
+  added_by: string;
+  added_at: string;
 };
 
 export type RegistryTables = {
   registry_import: RegistryImportTable;
+  registry_trust: RegistryTrustTable;
   registry_blob: RegistryBlobTable;
   registry_manifest: RegistryManifestTable;
   registry_tag: RegistryTagTable;

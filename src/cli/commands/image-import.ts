@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { endpoints } from '../../api/endpoints.ts';
 import type { Client } from '../../api/client.ts';
 import type { ReplyOf } from '../../api/endpoint.ts';
+import { signaturesText } from '../../evidence/upstream/signatures-text.ts';
 import { WaybillError, isWaybillError } from '../../kernel/error.ts';
 import type { CliContext } from '../context.ts';
 import { wholeNumber } from '../input.ts';
@@ -23,6 +24,7 @@ export function imageImportCommands(image: Command, program: Command, context: C
       const made = await (await context.client()).call(endpoints.requestImport, { body });
       show(context, program, made, () => [
         `Import ${made.id}: ${plain(made.reference)} is ${made.digest} now.`,
+        ...signatureLines(made),
         `Somebody else vouches for it: waybill image approve ${made.id}`,
       ]);
     });
@@ -33,12 +35,13 @@ export function imageImportCommands(image: Command, program: Command, context: C
       const all = await (await context.client()).call(endpoints.listImports);
       show(context, program, all, (paint, table) =>
         table(
-          ['IMPORT', 'STATE', 'REFERENCE', 'DIGEST', 'BY', 'APPROVED BY', 'REASON'],
+          ['IMPORT', 'STATE', 'REFERENCE', 'DIGEST', 'SIGNED', 'BY', 'APPROVED BY', 'REASON'],
           all.map((each) => [
             String(each.id),
             badge(paint, each.state),
             plain(each.reference),
             `${each.digest.slice(0, 19)}…`,
+            signedCell(paint, each),
             each.requestedBy,
             each.approvals.map((approval) => approval.reviewer).join(', '),
             plain(each.why ?? each.reason).slice(0, 80),
@@ -51,6 +54,8 @@ export function imageImportCommands(image: Command, program: Command, context: C
     .description('Vouch for an import, which must be somebody else’s; with enough approvals it is copied and signed')
     .action(async (number: string) => {
       const client = await context.client();
+      const asked = (await client.call(endpoints.listImports)).find((each) => each.id === wholeNumber(number));
+      for (const line of asked ? signatureLines(asked) : []) context.note(line);
       const approved = await client.call(endpoints.approveImport, { params: { id: wholeNumber(number) } });
       const done = approved.state === 'approved' ? await copied(client, approved, context) : approved;
       show(context, program, done, (paint) => told(done, paint, new URL(client.url).host));
@@ -135,6 +140,19 @@ function told(done: Import, paint: Paint, registry: string): string[] {
   if (done.state !== 'imported') return [`Import ${done.id} has ${done.approvals.length} approvals and needs more.`];
   return [
     `${paint('green', '✔')} ${registry}/${done.repository}@${done.digest}`,
+    ...signatureLines(done),
     `Manifests that say ${plain(done.reference)} are deployed with this digest.`,
   ];
+}
+
+/** What approvers must know before they vouch. */
+function signatureLines({ signatures }: Import): string[] {
+  if (!signatures) return ['Signatures of the upstream: nobody has looked.'];
+  return [`Signatures of the upstream: ${plain(signaturesText(signatures))}.`];
+}
+
+function signedCell(paint: Paint, { signatures }: Import): string {
+  if (!signatures) return '-';
+  const { outcome } = signatures;
+  return outcome === 'verified' ? paint('green', outcome) : outcome === 'bad' ? paint('red', outcome) : outcome;
 }

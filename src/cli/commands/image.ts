@@ -13,6 +13,7 @@ import type { LocalBuild } from '../local-build.ts';
 import { show } from '../output.ts';
 import { firstLine } from '../show-image.ts';
 import { imageImportCommands } from './image-import.ts';
+import { imageTrustCommands } from './image-trust.ts';
 import { imagePushCommand } from './image-push.ts';
 import { imageReadCommands } from './image-read.ts';
 
@@ -47,6 +48,7 @@ export function imageCommands(program: Command, context: CliContext): Command {
   imageReadCommands(image, program, context);
   imagePushCommand(image, program, context);
   imageImportCommands(image, program, context);
+  imageTrustCommands(image, program, context);
   return image;
 }
 

@@ -11,7 +11,8 @@ export function lintCommands(program: Command, context: CliContext): void {
   program
     .command('lint [file]')
     .description('Check a pipeline file; all problems at once')
-    .action(async (file = 'waybill.yaml') => {
+    .option('--bases', 'ask the server, too, whether images may be built upon the bases that it and its Dockerfiles name', false)
+    .action(async (file = 'waybill.yaml', { bases }: { bases: boolean }) => {
       const text = await readFile(path.resolve(context.cwd, file), 'utf8').catch((cause: NodeJS.ErrnoException) => {
         throw new WaybillError('NOT_FOUND', `${file}: ${cause.code === 'ENOENT' ? 'there is no such file' : cause.message}`, {
           cause,
@@ -21,16 +22,22 @@ export function lintCommands(program: Command, context: CliContext): void {
       const { parsePipeline } = await import('../../plan/parse.ts');
       const { problemsText } = await import('../../plan/problem-text.ts');
       const result = parsePipeline(text, file);
-      const problems = [...(result.ok ? [] : result.problems), ...result.warnings];
-      if (!result.ok) context.exitWith(1);
+      const looked =
+        bases && result.ok ? await (await import('../lint-bases.ts')).lintBases(context, result.pipeline, { file, text }) : undefined;
+      const own = [...(result.ok ? [] : result.problems), ...result.warnings];
+      const problems = [...own, ...(looked?.problems ?? []).map((each) => each.problem)];
+      const ok = problems.every((problem) => problem.severity !== 'error');
+      if (!ok) context.exitWith(1);
       if (wantsJson(program)) {
-        context.out(JSON.stringify({ ok: result.ok, problems }));
+        context.out(JSON.stringify({ ok, problems, ...(looked === undefined ? {} : { bases: looked.good }) }));
         return;
       }
-      if (problems.length > 0) context.out(problemsText(problems, text, context.colour));
+      if (own.length > 0) context.out(problemsText(own, text, context.colour));
+      for (const each of looked?.problems ?? []) context.out(problemsText([each.problem], each.text, context.colour));
       const paint = painter(context.colour);
       const count = (severity: string) => problems.filter((problem) => problem.severity === severity).length;
-      if (result.ok)
+      if (ok && looked !== undefined) context.out(`${paint('green', '✔')} ${looked.good} base(s), upon which images may be built now.`);
+      if (ok)
         context.out(
           `${paint('green', '✔')} ${file} is a valid pipeline file${count('warning') > 0 ? `, with ${count('warning')} warning(s)` : ''}.`,
         );

@@ -114,8 +114,8 @@ export function describeRun(paint: Paint, view: RunView): string[] {
     `  ${badge(paint, part.status)}  ${name} ${paint('dim', lasted(part.startedAt, part.finishedAt))}${extra ? `  ${extra}` : ''}${part.reason && part.status !== 'passed' ? `\n      ${plain(part.reason)}` : ''}`;
   return [
     `${paint('bold', `Run ${view.id}`)} ${view.repository} ${view.event} ${view.commit.slice(0, 12)}  ${badge(paint, view.status)} ${paint('dim', lasted(view.createdAt, view.finishedAt))}`,
-    ...linesOf(view.reason ?? ''),
-    ...view.notes.flatMap((note) => linesOf(note).map((text) => paint('yellow', text))),
+    ...(view.reason ? [`  ${plain(view.reason)}`] : []),
+    ...view.notes.map((note) => paint('yellow', `  ${plain(note)}`)),
     ...(view.bases ?? []).map((base) =>
       paint('dim', `  base ${plain(base.reference.split('@')[0] ?? '')} is ${base.digest.slice(0, 19)}…`),
     ),
@@ -139,9 +139,4 @@ export function describeRun(paint: Paint, view: RunView): string[] {
 function foundText({ failing, new: fresh, known, waived }: { failing: number; new: number; known: number; waived: number }): string {
   const parts = [failing && `${failing} failing`, fresh && `${fresh} new`, known && `${known} known before`, waived && `${waived} waived`];
   return parts.filter((part) => part !== 0).join(', ') || 'nothing found';
-}
-
-/** A reason may hold a line of a file with carets below it. */
-function linesOf(text: string): string[] {
-  return text === '' ? [] : text.split('\n').map((line) => `  ${plain(line)}`);
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { hexOf } from '../../kernel/digest.ts';
 import type { ImportFacts } from '../facts.ts';
 import { statementType, type Statement } from '../statement.ts';
+import { upstreamSignatures } from '../upstream/upstream-signatures.ts';
 import { imageSubject } from '../subjects.ts';
 
 /** A third-party image that people vouched for. */
@@ -16,7 +17,7 @@ export const importPredicate = z.object({
   approvals: z.array(z.object({ reviewer: z.string(), at: z.string() })).min(1),
   importedAt: z.string(),
   /** What was done about signatures of the upstream; said, so that nobody takes silence for a yes. */
-  upstreamSignatures: z.literal('not checked'),
+  upstreamSignatures: z.union([z.literal('not checked'), upstreamSignatures]),
   /** Reports of scanners about the image; empty: nobody looked into it. */
   scans: z.array(z.never()),
 });
@@ -35,7 +36,7 @@ export function importStatement(facts: ImportFacts): Statement<ImportPredicate> 
       requestedAt: facts.requestedAt,
       approvals: facts.approvals.map(({ reviewer, at }) => ({ reviewer, at })),
       importedAt: facts.importedAt,
-      upstreamSignatures: 'not checked',
+      upstreamSignatures: facts.signatures ?? 'not checked',
       scans: [],
     },
   };

@@ -49,7 +49,7 @@ thead th{font-weight:600;color:var(--soft);font-size:.84rem;border-top:0;overflo
 .badge{--c:var(--soft);color:var(--c);font-weight:600;white-space:nowrap}
 .passed,.reused,.merged{--c:var(--good)!important}.failed{--c:var(--bad)!important}.running,.open{--c:var(--run)!important}.cancelled,.interrupted{--c:var(--warn)!important}.waiting,.skipped,.abandoned,.void{--c:var(--soft)!important}
 .facts{display:flex;flex-wrap:wrap;gap:.7rem 2.2rem;margin:.2rem 0 1rem}.facts div{min-width:0;max-width:100%}.facts dt{color:var(--soft);font-size:.84rem}.facts dd{margin:0;overflow-wrap:anywhere;unicode-bidi:isolate}
-.note{--c:var(--warn);border:1px solid var(--line);border-left:4px solid var(--c);border-radius:6px;background:var(--card);padding:.55rem .9rem;margin:.6rem 0;overflow-wrap:anywhere}.note.bad{--c:var(--bad)}
+.note{--c:var(--warn);border:1px solid var(--line);border-left:4px solid var(--c);border-radius:6px;background:var(--card);padding:.55rem .9rem;margin:.6rem 0;overflow-wrap:anywhere;white-space:pre-wrap}.note.bad{--c:var(--bad)}
 .way{list-style:none;margin:0 0 .8rem;padding:0;display:flex;flex-wrap:wrap;gap:.9rem 1.9rem}
 .part{--c:var(--line);flex:1 1 10.5rem;max-width:16rem;position:relative;min-height:5.9rem;background:var(--card);border:1px solid var(--line);border-top:4px solid var(--c);border-radius:8px;padding:.5rem .8rem}
 .part b,.part small{display:block;overflow-wrap:anywhere}.part small{color:var(--soft);font-variant-numeric:tabular-nums}

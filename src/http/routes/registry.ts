@@ -2,8 +2,11 @@ import type { FastifyInstance } from 'fastify';
 import { endpoints } from '../../api/endpoints.ts';
 import { checkRegistry } from '../../ops/check-registry.ts';
 import { collectRegistry } from '../../ops/collect-registry.ts';
+import { examinedOf } from '../../ops/examine-import.ts';
 import { approveImport, findImportUpdates, rejectImport, requestImport } from '../../ops/import-image.ts';
 import { clearMirror, listMirrors, showMirror } from '../../ops/mirrors.ts';
+import { judgeBases } from '../../ops/judge-bases.ts';
+import { addUpstreamTrust, removeUpstreamTrust } from '../../ops/upstream-trust.ts';
 import type { World } from '../../ops/world.ts';
 import { serve, type Authenticate } from '../serve.ts';
 
@@ -25,6 +28,10 @@ export function registryRoutes(app: FastifyInstance, world: World, who: Authenti
   serve(app, who, endpoints.requestImport, async ({ body, signal }, by) => importOf(await requestImport(world, by, body, signal)));
   serve(app, who, endpoints.approveImport, async ({ params }, by) => importOf(await approveImport(world, by, params.id)));
   serve(app, who, endpoints.rejectImport, async ({ params, body }, by) => importOf(await rejectImport(world, by, params.id, body.why)));
+  serve(app, who, endpoints.listUpstreamTrust, () => world.upstreamTrust.list());
+  serve(app, who, endpoints.addUpstreamTrust, ({ body }, by) => addUpstreamTrust(world, by, body));
+  serve(app, who, endpoints.removeUpstreamTrust, ({ params }, by) => removeUpstreamTrust(world, by, params.id));
+  serve(app, who, endpoints.judgeBases, ({ body }) => judgeBases(world, body.references));
   serve(app, who, endpoints.registryUsage, async () => {
     const { repositories, ...rest } = await world.registry.usage();
     return { ...rest, repositories: [...repositories], mirrors: await listMirrors(world) };
@@ -40,5 +47,7 @@ export function registryRoutes(app: FastifyInstance, world: World, who: Authenti
 type Import = Awaited<ReturnType<World['imports']['list']>>[number];
 
 function importOf(found: Import) {
-  return { ...found, approvals: found.approvals.map((each) => ({ ...each })) };
+  const { signatures: _kept, ...rest } = found;
+  const signatures = examinedOf(found)?.signatures;
+  return { ...rest, approvals: found.approvals.map((each) => ({ ...each })), ...(signatures === undefined ? {} : { signatures }) };
 }
