@@ -1,6 +1,7 @@
 import { WaybillError } from '../kernel/error.ts';
 import { planFor } from '../plan/make-plan.ts';
 import type { Plan } from '../plan/plan.ts';
+import { defaultScans } from '../plan/scan-levels.ts';
 import { findRuns } from '../run/queries.ts';
 import type { Change, ChangeVersion } from '../source/port.ts';
 import { oneLine } from '../source/review-rules.ts';
@@ -21,7 +22,7 @@ export async function propose(world: World, change: Change, version: ChangeVersi
   }
   const read = await readPipeline(world, change.repository, version.head);
   if (!read.ok) return { message: `${read.why}\nChange ${change.id} cannot be merged before its pipeline file can be read.` };
-  const plan = planFor(read.pipeline, 'change');
+  const plan = await withScansOfBase(world, change, version, planFor(read.pipeline, 'change'));
   const merged = planFor(read.pipeline, 'merge');
   const { refused } = await planBases(world, { repository: change.repository, commit: version.head }, merged, read.text);
   const warnings = [
@@ -46,6 +47,15 @@ export async function propose(world: World, change: Change, version: ChangeVersi
   return {
     message: [`Run ${run}: ${world.url}/runs/${run}`, `Change ${change.id}: ${world.url}/changes/${change.id}`, ...warnings].join('\n'),
   };
+}
+
+/** What a change may fail on says the file of the branch that it is proposed for: no change relaxes its own scan. */
+async function withScansOfBase(world: World, change: Change, version: ChangeVersion, plan: Plan): Promise<Plan> {
+  const base = await readPipeline(world, change.repository, version.base);
+  const { scans, ...rest } = plan;
+  if (scans === undefined) return rest;
+  const before = base.ok ? planFor(base.pipeline, 'change').scans : undefined;
+  return { ...rest, scans: before ?? defaultScans };
 }
 
 /** What will stand in the way later, said now: while it is cheap to mend. */

@@ -11,3 +11,5 @@ export const defaultScanLevel: ScanLevel = 'new';
 /** Scans of the source, which run beside the stages. The image is scanned where it is built. */
 export const treeScans = ['secrets', 'dependencies'] as const;
 export type TreeScan = (typeof treeScans)[number];
+
+export const defaultScans = { secrets: defaultScanLevel, dependencies: defaultScanLevel, image: defaultScanLevel } as const;
