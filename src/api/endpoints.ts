@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Endpoint } from './endpoint.ts';
 import {
+  advisoryStateView,
   collectedView,
   importView,
   registryCheckView,
@@ -195,6 +196,12 @@ export const endpoints = {
   showScans: endpoint('GET', '/runs/:id/scans', 'person', 'What the scans of a run looked at and found', {
     params: id,
     reply: z.array(scanView),
+  }),
+  listAdvisories: endpoint('GET', '/advisories', 'person', 'The advisories that libraries and packages are looked up in', {
+    reply: z.array(advisoryStateView),
+  }),
+  updateAdvisories: endpoint('POST', '/advisories/update', 'admin', 'Brings the advisories up to date from where the configuration says', {
+    reply: z.array(advisoryStateView),
   }),
   listLogs: endpoint('GET', '/runs/:id/logs', 'person', 'The names of the logs of a run', {
     params: id,

@@ -126,6 +126,19 @@ export const scanView = z.object({
 });
 export type ScanView = z.output<typeof scanView>;
 
+/** Advisories of one ecosystem, or why they could not be brought. */
+export const advisoryStateView = z.object({
+  ecosystem: z.string(),
+  outcome: z.enum(['updated', 'unchanged', 'failed']).optional(),
+  advisories: z.number().optional(),
+  packages: z.number().optional(),
+  digest: z.string().optional(),
+  updatedAt: z.string().optional(),
+  source: z.string().optional(),
+  error: z.string().optional(),
+});
+export type AdvisoryStateView = z.output<typeof advisoryStateView>;
+
 /** What a scan came to; its record is under `/runs/RUN/scans`. */
 export const scanned = z.object({
   record: z.string(),

@@ -99,6 +99,16 @@ export const configFile = z.strictObject({
     .strictObject({
       /** Advisories older than this count as none. */
       databaseDays: z.number().int().min(1).max(3_650).default(7),
+      advisories: z
+        .strictObject({
+          /** OSV's exports, a mirror of them, or a folder. */
+          from: z.string().min(1).optional(),
+          /** As OSV names them; those that are there or the usual ones by default. */
+          ecosystems: z.array(z.string().min(1)).max(200).optional(),
+          /** Hours between updates; 0: only when somebody asks. */
+          everyHours: z.number().min(0).max(10_000).default(24),
+        })
+        .prefault({}),
     })
     .prefault({}),
   bases: basesConfig.optional(),

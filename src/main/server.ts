@@ -31,6 +31,7 @@ import { openLogs } from '../run/logs.ts';
 import { Semaphore } from '../run/semaphore.ts';
 import { openFilteredNetwork } from '../runner/host/network.ts';
 import { openHostRunner } from '../runner/host/open.ts';
+import { databaseStates } from '../scan/advisories/database.ts';
 import { openScanDocuments } from '../scan/documents.ts';
 import { openSecrets } from '../secrets/secrets.ts';
 import { openLocalSource, type LocalSource } from '../source/local/local-source.ts';
@@ -44,6 +45,8 @@ import { migrations } from './migrations.ts';
 import { registryNameOf, urlOf } from './names.ts';
 import { openPapersOffice } from './papers-office.ts';
 import { openScanners } from './scanners.ts';
+import { bringAdvisories } from './bring-advisories.ts';
+import { keepAdvisories } from './keep-advisories.ts';
 import { serverPerformers } from './performers.ts';
 import { keepPullSecrets } from './keep-pull-secrets.ts';
 import { loadPolicies } from './policies.ts';
@@ -181,7 +184,13 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
     externals,
     basePolicy: config.bases,
     retention: config.registry.keep,
-    scanning: { scanners: openScanners(), documents: openScanDocuments(store, clock), databaseDays: config.scan.databaseDays },
+    scanning: {
+      scanners: openScanners(),
+      documents: openScanDocuments(store, clock),
+      databaseDays: config.scan.databaseDays,
+      advisoryStates: () => databaseStates(folders.advisories),
+      updateAdvisories: (until) => bringAdvisories(config, until),
+    },
     environments,
     releases: openReleases(store, clock),
     pullSecrets: openPullSecretRecords(store, clock),
@@ -232,6 +241,7 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
     stack.defer(() => clearInterval(collecting));
   }
   void keepPullSecrets(world, signal);
+  if (config.scan.advisories.everyHours > 0) stack.use(keepAdvisories(world, config.scan.advisories.everyHours * 3_600_000, signal));
   const isolation = await runner.isolation();
   if (!isolation.ok) logger.warn({ reason: isolation.reason }, 'no isolation works here: unreviewed code is refused');
 

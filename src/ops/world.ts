@@ -21,6 +21,8 @@ import type { Runner } from '../runner/port.ts';
 import type { LocalSource } from '../source/local/local-source.ts';
 import type { Store } from '../store/store.ts';
 import type { PapersOffice } from './papers-office.ts';
+import type { EcosystemState } from '../scan/advisories/database-state.ts';
+import type { EcosystemUpdate } from '../scan/advisories/update.ts';
 import type { ScanDocuments } from '../scan/documents.ts';
 import type { Retention } from './retention.ts';
 import type { Scanners } from './scanners.ts';
@@ -29,6 +31,9 @@ export type Scanning = {
   readonly scanners: Scanners;
   /** Records and lists of components, by digest. */
   readonly documents: ScanDocuments;
+  advisoryStates(): Promise<readonly EcosystemState[]>;
+  /** From where the configuration says; one at a time. */
+  updateAdvisories(signal: AbortSignal): Promise<readonly EcosystemUpdate[]>;
   /** How old the advisories of an ecosystem may be. */
   readonly databaseDays: number;
 };
