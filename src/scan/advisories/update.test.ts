@@ -250,10 +250,10 @@ suite('readers, and updates at the same time', () => {
     const s = await setting(t);
     await s.zip([member('A-1', 'one')]);
     await update(s);
-    let running = true;
+    const writing = new AbortController();
     const reading = (async () => {
       let reads = 0;
-      for (; running; reads++) {
+      for (; !writing.signal.aborted; reads++) {
         assert.equal((await idsOf(s.folder, 'one')).length, 1);
         await sleep(1);
       }
@@ -263,7 +263,7 @@ suite('readers, and updates at the same time', () => {
       await s.zip([member(`A-${round}`, 'one')]);
       for (const result of await Promise.all([update(s), update(s), update(s)])) stateOf(result);
     }
-    running = false;
+    writing.abort();
     assert.ok((await reading) > 0);
     assert.deepEqual(await idsOf(s.folder, 'one'), ['A-7']);
   });
