@@ -1,7 +1,12 @@
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { digestOf } from '../../src/kernel/digest.ts';
+import { Secret } from '../../src/kernel/secret.ts';
+import { connectRegistry } from '../../src/oci/client.ts';
+import { ociConfig, ociManifest } from '../../src/oci/media-types.ts';
 import { freePort } from '../../scripts/demo/stand.ts';
 import { findProgram } from './needs.ts';
 
@@ -54,4 +59,25 @@ export async function companyRegistry(scratch: string, name = 'company'): Promis
       await ended;
     },
   };
+}
+
+/** An image without layers; every call makes another one. */
+export async function upstreamImage(host: string, repository: string, tag: string): Promise<string> {
+  using client = connectRegistry({
+    registry: host,
+    plainHttp: true,
+    auth: { username: companyLogin.username, password: new Secret(companyLogin.password) },
+  });
+  const config = Buffer.from(
+    JSON.stringify({
+      os: 'linux',
+      architecture: 'amd64',
+      author: randomBytes(8).toString('hex'),
+      rootfs: { type: 'layers', diff_ids: [] },
+    }),
+  );
+  const descriptor = { mediaType: ociConfig, digest: digestOf(config), size: config.length };
+  await client.putBlob(repository, { bytes: config }, descriptor);
+  const manifest = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: ociManifest, config: descriptor, layers: [] }));
+  return (await client.putManifest(repository, manifest, ociManifest, { tag })).digest;
 }
