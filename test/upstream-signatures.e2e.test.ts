@@ -81,7 +81,7 @@ test('signatures that the real cosign makes are found behind a credential, judge
     await must(admin.waybill('registry', 'add', 'company', '--server', company.host, '--credential', credential, '--use', 'import'));
     await mustRefuse(ask(reference, 'plain'), /401|[Cc]redential/);
     await must(admin.waybill('registry', 'remove', 'company'));
-    await writeFile(credential, JSON.stringify(companyLogin));
+    await writeFile(credential, JSON.stringify({ username: companyLogin.username, password: companyLogin.password }));
     await must(admin.waybill('registry', 'add', 'company', '--server', company.host, '--credential', credential, '--use', 'import'));
     assert.match(await must(ask(reference, 'plain')), /Signatures of the upstream: no signature was found/);
     await must(rita.waybill('image', 'approve', '1'));
