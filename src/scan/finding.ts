@@ -35,6 +35,8 @@ export type SecretFinding = Common & {
   readonly fingerprint: string;
   /** What its own format tells offline: a checksum, an expiry. */
   readonly validity: 'unknown' | 'well-formed' | 'malformed' | 'expired';
+  /** Why it may be there: `waybill:allow` in each of its lines, reviewed like the line itself. */
+  readonly allowed?: string;
 };
 
 /** A published vulnerability in a component. */

@@ -50,7 +50,9 @@ export function judgeScan(input: GateInput): ScanVerdict {
     if (waiver && state === 'too long')
       notes.push(`the waiver of ${waiver.owner} for ${waiver.what} ends more than a year from now, and does not count`);
     const accepted = waiver !== undefined && state === true;
-    const harmless = finding.kind === 'vulnerability' && finding.notAffected !== undefined;
+    const harmless =
+      (finding.kind === 'vulnerability' && finding.notAffected !== undefined) ||
+      (finding.kind === 'secret' && finding.allowed !== undefined);
     return {
       ...finding,
       isNew,

@@ -36,7 +36,7 @@ export function gitRangeSource(place: GitPlace, base: readonly string[], head: s
 }
 
 /** Every blob of the history of all branches and tags, each once, but for those in `known`. */
-export function gitHistorySource(place: GitPlace, known: ReadonlySet<string>, refs: readonly string[] = ['--all']): TreeSource {
+export function gitHistorySource(place: GitPlace, known: { has(blob: string): boolean }, refs: readonly string[] = ['--all']): TreeSource {
   return blobSource(place, 'the whole history', async (signal) =>
     (await reachableBlobs(place, refs, signal)).filter(({ blob }) => !known.has(blob)),
   );

@@ -1,0 +1,28 @@
+/** What a scan looks at, at most. Whatever is beyond it is told as a gap. */
+export type ScanLimits = {
+  /** Of one file's bytes; the rest of a larger one is not looked at. */
+  readonly fileBytes: number;
+  /** Of what one archive unpacks to, with everything in it. */
+  readonly unpackedBytes: number;
+  readonly archiveEntries: number;
+  /** An archive in an archive in an archive. */
+  readonly archiveDepth: number;
+  /** A zip file is held in memory whole. */
+  readonly zipBytes: number;
+  /** Base64 in base64. */
+  readonly decodeDepth: number;
+  /** One piece of text with one rule that is too slow. */
+  readonly milliseconds: number;
+  readonly findings: number;
+};
+
+export const defaultLimits: ScanLimits = {
+  fileBytes: 128 * 1024 * 1024,
+  unpackedBytes: 512 * 1024 * 1024,
+  archiveEntries: 50_000,
+  archiveDepth: 3,
+  zipBytes: 64 * 1024 * 1024,
+  decodeDepth: 2,
+  milliseconds: 2_000,
+  findings: 5_000,
+};
