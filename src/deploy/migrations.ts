@@ -54,13 +54,4 @@ export const deployMigrations: readonly Migration[] = [
         .execute();
     },
   },
-  {
-    id: '072-deploy-pull-secret-repositories',
-    async up(db) {
-      await db.schema
-        .alterTable('pull_secret')
-        .addColumn('repositories', 'text', (c) => c.notNull().defaultTo('[]'))
-        .execute();
-    },
-  },
 ];

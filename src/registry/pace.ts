@@ -6,13 +6,10 @@ export type PaceLimits = { readonly bytesPerSecond: number; readonly windowMs: n
 /** What is written in one piece: only a whole one is seen to have gone out. */
 const pieceBytes = 2 ** 20;
 
-/**
- * How far a client had come, and when. `bytes` are those that it took when it is `reading` an answer, and else those that it sent: who sends
- * and does not read stands still.
- */
-export type Mark = { readonly bytes: number; readonly at: number; readonly reading: boolean };
-/** `waiting`: the server waits for the client. */
-export type Moment = Mark & { readonly waiting: boolean };
+/** How far a client had come, and when. */
+export type Mark = { readonly bytes: number; readonly at: number };
+/** Bytes both ways so far; whether the server waits for the client; whether it waits for it to read. */
+export type Moment = Mark & { readonly waiting: boolean; readonly reading: boolean };
 
 /**
  * Judges a client that is waited for: it moves at least the minimum in every window. A reader is given the time for a whole piece, for that
@@ -21,7 +18,7 @@ export type Moment = Mark & { readonly waiting: boolean };
  */
 export function judgePace(mark: Mark, moment: Moment, { bytesPerSecond, windowMs }: PaceLimits): Mark | undefined {
   const { bytes, at, waiting, reading } = moment;
-  if (!waiting || reading !== mark.reading || bytes - mark.bytes >= (bytesPerSecond * windowMs) / 1000) return { bytes, at, reading };
+  if (!waiting || bytes - mark.bytes >= (bytesPerSecond * windowMs) / 1000) return { bytes, at };
   const allowedMs = reading ? Math.max(windowMs, (pieceBytes / Math.max(1, bytesPerSecond)) * 1000) : windowMs;
   return at - mark.at > allowedMs ? undefined : mark;
 }
@@ -46,26 +43,17 @@ export type Watch = Disposable & {
 export class Pace {
   readonly #limits: PaceLimits;
   readonly #watched = new Set<Watched>();
-  readonly #everyMs: number;
   #timer: NodeJS.Timeout | undefined;
-  /** Of this process, in milliseconds: while it stood still itself, no client was slow. */
-  #time = 0;
-  #lookedAt = 0;
 
   constructor(limits: PaceLimits) {
     this.#limits = limits;
-    this.#everyMs = Math.max(10, limits.windowMs / 6);
   }
 
   /** @param tooSlow is called once at most */
   watch(request: IncomingMessage, response: ServerResponse, tooSlow: () => void): Watch {
-    const watched: Watched = { request, response, tooSlow, mark: markOf(request, response, this.#time), works: 0 };
+    const watched: Watched = { request, response, tooSlow, mark: { bytes: movedBy(request), at: performance.now() }, works: 0 };
     this.#watched.add(watched);
-    if (!this.#timer) {
-      this.#lookedAt = performance.now();
-      // What has arrived is read before it is judged.
-      this.#timer = setInterval(() => setImmediate(() => this.#look()), this.#everyMs).unref();
-    }
+    this.#timer ??= setInterval(() => this.#look(performance.now()), Math.max(10, this.#limits.windowMs / 6)).unref();
     return {
       isBusy: () => !isWaiting(watched),
       atWork() {
@@ -76,13 +64,10 @@ export class Pace {
     };
   }
 
-  #look(): void {
-    const present = performance.now();
-    this.#time += Math.min(present - this.#lookedAt, 2 * this.#everyMs);
-    this.#lookedAt = present;
+  #look(now: number): void {
     for (const watched of this.#watched) {
       const { request, response } = watched;
-      const moment = { ...markOf(request, response, this.#time), waiting: isWaiting(watched) };
+      const moment = { bytes: movedBy(request), at: now, waiting: isWaiting(watched), reading: response.headersSent };
       const mark = judgePace(watched.mark, moment, this.#limits);
       if (mark) {
         watched.mark = mark;
@@ -101,9 +86,7 @@ export class Pace {
   }
 }
 
-function markOf({ socket }: IncomingMessage, { headersSent }: ServerResponse, at: number): Mark {
-  return { bytes: headersSent ? socket.bytesWritten : socket.bytesRead, at, reading: headersSent };
-}
+const movedBy = ({ socket }: IncomingMessage): number => socket.bytesRead + socket.bytesWritten;
 
 /** The client has yet to send, or to take what was written. */
 function isWaiting({ request, response, works }: Watched): boolean {

@@ -17,9 +17,9 @@ function candidates(waivers: Waivers, finding: JudgedFinding): readonly NamedWai
       return waivers.secrets.filter((entry) => entry.rule === finding.rule && entry.fingerprint === finding.fingerprint).map(secret);
     case 'vulnerability': {
       const ids = new Set([finding.id, ...finding.aliases].map((id) => id.toUpperCase()));
-      const names = [finding.package, finding.purl, finding.purl.replace(/@[^@/]*$/, '')];
+      const names = new Set([finding.package, finding.purl, finding.purl.replace(/@[^@/]*$/, '')]);
       return waivers.vulnerabilities
-        .filter((entry) => ids.has(entry.id.toUpperCase()) && (entry.package === undefined || names.includes(entry.package)))
+        .filter((entry) => ids.has(entry.id.toUpperCase()) && (entry.package === undefined || names.has(entry.package)))
         .map(vulnerability);
     }
     case 'image':

@@ -1,0 +1,42 @@
+import type { Component } from '../component.ts';
+import type { Skipped } from '../coverage.ts';
+
+/** What one file says. Projects are named by their folder: `./`, `./web`. */
+export type Reading = {
+  readonly components: readonly Component[];
+  /** Who needs what directly: purls and projects. */
+  readonly needs: readonly (readonly [from: string, to: readonly string[]])[];
+  readonly skipped: readonly Skipped[];
+  /** It says what is there, and not what for: a lock file that names the same knows better. */
+  readonly installed?: true;
+};
+
+/** Reads one kind of file. Pure: bytes in, components out. */
+export type Reader = {
+  /** As in messages: `package-lock.json`. */
+  readonly what: string;
+  wants(path: string): boolean;
+  /** Bytes; a larger file is a gap. */
+  readonly limit: number;
+  /** @throws anything, for what it cannot understand: that becomes a gap with the message */
+  read(bytes: Buffer, path: string): Reading;
+};
+
+/** `./` and `./web` for files in the root and in `web/`. */
+export function projectOf(path: string): string {
+  const slash = path.lastIndexOf('/');
+  return slash === -1 ? './' : `./${path.slice(0, slash)}`;
+}
+
+export function baseName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
+const mib = 1024 * 1024;
+/** The largest lock files of public repositories have some tens of megabytes. */
+export const lockLimit = 64 * mib;
+
+/** A file that is known by its name and not read. */
+export function unread(path: string, detail: string): Reading {
+  return { components: [], needs: [], skipped: [{ path, reason: 'unknown-format', detail }] };
+}
