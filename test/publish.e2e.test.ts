@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -10,17 +9,13 @@ import { endpoints } from '../src/api/endpoints.ts';
 import { hexOf, parseDigest } from '../src/kernel/digest.ts';
 import { Secret } from '../src/kernel/secret.ts';
 import { connectRegistry } from '../src/oci/client.ts';
-import { freePort } from '../scripts/demo/stand.ts';
 import { must, mustRefuse } from '../scripts/demo/person.ts';
 import { findCosign } from './kit/cosign.ts';
-import { findProgram, lacks } from './kit/needs.ts';
+import { companyRegistry, password, username } from './kit/docker-registry.ts';
+import { lacks } from './kit/needs.ts';
 import { deliver, logLines, newRepository, passed } from './kit/repository.ts';
-import { openWaybill, type Waybill } from './kit/waybill.ts';
+import { openWaybill } from './kit/waybill.ts';
 
-const username = 'waybill';
-const password = 'a password of the company';
-/** bcrypt of that password. */
-const htpasswd = `${username}:$2b$05$abcdefghijklmnopqrstuuj0nBWfzJP8ntQNDOrrJg.bZdEAmEF1y\n`;
 const pipeline = `version: 1
 defaults: { network: none, timeout: 2m }
 stages:
@@ -31,46 +26,11 @@ images:
     layers: [{ from: README.md, to: /README.md }]
 `;
 
-/** Debian's docker-registry, which has no referrers API, behind a name and a password. */
-async function companyRegistry(waybill: Waybill): Promise<AsyncDisposable & { host: string }> {
-  const port = await freePort();
-  const host = `127.0.0.1:${port}`;
-  const config = path.join(waybill.scratch, 'company.yml');
-  await writeFile(path.join(waybill.scratch, 'htpasswd'), htpasswd);
-  await writeFile(
-    config,
-    JSON.stringify({
-      version: '0.1',
-      log: { level: 'error' },
-      storage: { filesystem: { rootdirectory: path.join(waybill.scratch, 'company') } },
-      http: { addr: host },
-      auth: { htpasswd: { realm: 'company', path: path.join(waybill.scratch, 'htpasswd') } },
-    }),
-  );
-  const child = spawn((await findProgram('docker-registry')) ?? 'docker-registry', ['serve', config], { stdio: 'ignore' });
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-  for (let tries = 0; tries < 100; tries++) {
-    const up = await fetch(`http://${host}/v2/`).then(
-      (answer) => answer.status === 401,
-      () => false,
-    );
-    if (up) break;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  return {
-    host,
-    async [Symbol.asyncDispose]() {
-      child.kill('SIGTERM');
-      await ended;
-    },
-  };
-}
-
 test('an image is published to the registry of the company with its papers', { timeout: 180_000 }, async (t) => {
   if (await lacks(t, 'docker-registry')) return;
   await using waybill = await openWaybill();
   const { admin, dana, scratch } = waybill;
-  await using company = await companyRegistry(waybill);
+  await using company = await companyRegistry(waybill.scratch);
   const credential = path.join(scratch, 'credential.json');
   await writeFile(credential, JSON.stringify({ username, password }));
   const add = (...more: string[]) =>

@@ -1,43 +1,18 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { execa } from 'execa';
 import { endpoints } from '../src/api/endpoints.ts';
 import { importPredicate, importType } from '../src/evidence/statements/import.ts';
-import { digestOf } from '../src/kernel/digest.ts';
-import { Secret } from '../src/kernel/secret.ts';
-import { connectRegistry } from '../src/oci/client.ts';
-import { ociConfig, ociManifest } from '../src/oci/media-types.ts';
+import { ociManifest } from '../src/oci/media-types.ts';
 import { must, mustRefuse } from '../scripts/demo/person.ts';
-import { companyLogin, companyRegistry } from './kit/company-registry.ts';
+import { companyLogin, companyRegistry, upstreamImage } from './kit/company-registry.ts';
 import { findProgram, lacks, skip } from './kit/needs.ts';
 import { predicatesOf } from './kit/papers.ts';
 import { openWaybill } from './kit/waybill.ts';
 
 const limit = { timeout: 180_000 };
-
-/** An image without layers; every call makes another one. */
-async function upstreamImage(host: string, repository: string, tag: string): Promise<string> {
-  using client = connectRegistry({
-    registry: host,
-    plainHttp: true,
-    auth: { username: companyLogin.username, password: new Secret(companyLogin.password) },
-  });
-  const config = Buffer.from(
-    JSON.stringify({
-      os: 'linux',
-      architecture: 'amd64',
-      author: randomBytes(8).toString('hex'),
-      rootfs: { type: 'layers', diff_ids: [] },
-    }),
-  );
-  const descriptor = { mediaType: ociConfig, digest: digestOf(config), size: config.length };
-  await client.putBlob(repository, { bytes: config }, descriptor);
-  const manifest = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: ociManifest, config: descriptor, layers: [] }));
-  return (await client.putManifest(repository, manifest, ociManifest, { tag })).digest;
-}
 
 test('signatures that the real cosign makes are found behind a credential, judged, shown, and stand in the paper', limit, async (t) => {
   if (await lacks(t, 'docker-registry')) return;
@@ -106,7 +81,7 @@ test('signatures that the real cosign makes are found behind a credential, judge
     await must(admin.waybill('registry', 'add', 'company', '--server', company.host, '--credential', credential, '--use', 'import'));
     await mustRefuse(ask(reference, 'plain'), /401|[Cc]redential/);
     await must(admin.waybill('registry', 'remove', 'company'));
-    await writeFile(credential, JSON.stringify(companyLogin));
+    await writeFile(credential, JSON.stringify({ username: companyLogin.username, password: companyLogin.password }));
     await must(admin.waybill('registry', 'add', 'company', '--server', company.host, '--credential', credential, '--use', 'import'));
     assert.match(await must(ask(reference, 'plain')), /Signatures of the upstream: no signature was found/);
     await must(rita.waybill('image', 'approve', '1'));

@@ -54,4 +54,13 @@ export const deployMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    id: '072-deploy-pull-secret-repositories',
+    async up(db) {
+      await db.schema
+        .alterTable('pull_secret')
+        .addColumn('repositories', 'text', (c) => c.notNull().defaultTo('[]'))
+        .execute();
+    },
+  },
 ];

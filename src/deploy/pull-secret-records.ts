@@ -5,6 +5,8 @@ import type { Store } from '../store/store.ts';
 export type PullSecretRecord = {
   /** The external registries that it logs in to, each as it stood then: `NAME CREATED-AT`. One that was added anew is another. */
   readonly registries: readonly string[];
+  /** Of our own registry, that it pulls: known also when its keys have all expired. */
+  readonly repositories: readonly string[];
   /** When the environment got it; missing when it never did. */
   readonly writtenAt?: string;
   /** When the first of its logins ends; missing when none does. */
@@ -17,7 +19,7 @@ export type PullSecretRecord = {
 export type PullSecretRecords = {
   get(environment: string): Promise<PullSecretRecord | undefined>;
   /** The environment has a new one: earlier failures are over. */
-  written(environment: string, secret: { readonly registries: readonly string[]; readonly expiresAt?: string }): Promise<void>;
+  written(environment: string, secret: Pick<PullSecretRecord, 'registries' | 'repositories' | 'expiresAt'>): Promise<void>;
   /** It could not be renewed. True for the first time in a row. */
   failed(environment: string, why: string): Promise<boolean>;
   /** What was in the way is over, and the secret that is there is good. */
@@ -28,6 +30,7 @@ export type PullSecretRecords = {
 type Row = {
   environment: string;
   registries: string;
+  repositories: string;
   written_at: string | null;
   expires_at: string | null;
   failing_since: string | null;
@@ -45,9 +48,10 @@ export function openPullSecretRecords(store: Store, clock: Clock): PullSecretRec
       const row = await read(environment);
       return row && parseRow(row);
     },
-    async written(environment, { registries, expiresAt }) {
+    async written(environment, { registries, repositories, expiresAt }) {
       const set = {
         registries: JSON.stringify(registries),
+        repositories: JSON.stringify(repositories),
         written_at: clock.now().toISOString(),
         expires_at: expiresAt ?? null,
         failing_since: null,
@@ -65,7 +69,7 @@ export function openPullSecretRecords(store: Store, clock: Clock): PullSecretRec
       const before = await read(environment);
       await db
         .insertInto('pull_secret')
-        .values({ environment, registries: '[]', written_at: null, expires_at: null, failing_since, why: short })
+        .values({ environment, registries: '[]', repositories: '[]', written_at: null, expires_at: null, failing_since, why: short })
         .onConflict((conflict) =>
           conflict.column('environment').doUpdateSet({ failing_since: before?.failing_since ?? failing_since, why: short }),
         )
@@ -84,6 +88,7 @@ export function openPullSecretRecords(store: Store, clock: Clock): PullSecretRec
 function parseRow(row: Row): PullSecretRecord {
   return {
     registries: JSON.parse(row.registries) as string[],
+    repositories: JSON.parse(row.repositories) as string[],
     ...(row.written_at === null ? {} : { writtenAt: row.written_at }),
     ...(row.expires_at === null ? {} : { expiresAt: row.expires_at }),
     ...(row.failing_since === null ? {} : { failingSince: row.failing_since }),

@@ -37,7 +37,13 @@ const builtSchema = z.object({
 const importedSchema = z.object({
   digest,
   repository: text.min(1),
-  imported: z.object({ number: z.int(), reference: text, requestedBy: text, approvals: z.array(text).max(100) }),
+  imported: z.object({
+    number: z.int(),
+    reference: text,
+    requestedBy: text,
+    approvals: z.array(text).max(100),
+    signedBy: z.array(text).min(1).max(10).exactOptional(),
+  }),
   validUntil: time,
 });
 

@@ -37,6 +37,8 @@ export type ImportedEntry = Entry & {
     readonly reference: string;
     readonly requestedBy: string;
     readonly approvals: readonly string[];
+    /** Ids of keys that an administrator trusts for it and that have signed it upstream, verified by the signer. */
+    readonly signedBy?: readonly string[];
   };
 };
 

@@ -122,13 +122,13 @@ async function follow(from: URL, headers: Record<string, string>, signal: AbortS
       url = next;
       continue;
     }
-    if (status === 404 || status === 403 || status === 410)
+    if (status >= 400 && status < 500 && status !== 408 && status !== 429)
       throw new WaybillError('NOT_FOUND', `${url.href} answers ${status}`, { fix: 'Check --from and the names of the ecosystems.' });
     throw new WaybillError('UNREACHABLE', `${url.href} answers ${status}`, {
       fix: 'Try again later, or take a mirror or a folder with --from.',
     });
   }
-  throw new WaybillError('UNREACHABLE', `${from.href} leads from one address to the next, more than ${mostHops} times`);
+  throw new WaybillError('INVALID_INPUT', `${from.href} leads from one address to the next, more than ${mostHops} times`);
 }
 
 async function ask(url: URL, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {

@@ -40,6 +40,8 @@ export function createSession(options: {
   /** Hosts besides the registry's own that may be given the credential for a token; undefined: any by HTTPS. */
   tokenHosts: readonly string[] | undefined;
   callTimeoutMs: number;
+  /** Whether calls that say nothing else are tried again when they only read. */
+  repeat: boolean;
   now: () => number;
 }): ClientSession {
   const { origin, transport, callTimeoutMs, now } = options;
@@ -61,7 +63,7 @@ export function createSession(options: {
       ...(call.body ? { body: call.body } : {}),
       signal: call.signal,
       timeoutMs: call.timeoutMs ?? callTimeoutMs,
-      repeatable: call.repeatable ?? (call.method === 'GET' || call.method === 'HEAD'),
+      repeatable: call.repeatable ?? (options.repeat && (call.method === 'GET' || call.method === 'HEAD')),
     });
   }
 

@@ -14,6 +14,8 @@ export type RegistryClientOptions = {
   readonly ca?: string;
   /** When given: hosts (`host` or `host:port`) that may be at any address; every other one is reached at public addresses alone. */
   readonly anyAddress?: readonly string[];
+  /** Whether reading is tried again when it failed for a moment (true). */
+  readonly repeat?: boolean;
   readonly limits?: {
     /** A call without a blob, in ms (30 s). */
     readonly callMs?: number;

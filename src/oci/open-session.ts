@@ -22,6 +22,7 @@ export function openSession(options: RegistryClientOptions): ClientSession & Dis
     auth: options.auth,
     tokenHosts: options.tokenHosts,
     callTimeoutMs: limits.callMs ?? 30_000,
+    repeat: options.repeat ?? true,
     now: () => Date.now(),
   });
   return { ...session, [Symbol.dispose]: () => transport[Symbol.dispose]() };

@@ -8,6 +8,7 @@ export type MadePullSecret = {
   readonly secret: PullSecret;
   /** As deploy/pull-secret-records.ts keeps them. */
   readonly registries: readonly string[];
+  readonly repositories: readonly string[];
   /** When the first of its logins ends, in ISO 8601; missing when none does. */
   readonly expiresAt?: string;
 };
@@ -24,7 +25,9 @@ export async function makePullSecret(
   environment: Environment,
   repositories: readonly string[] = [],
 ): Promise<MadePullSecret> {
-  const own = [...new Set([...repositories, ...((await world.registry.pullState(environment.name))?.repositories ?? [])])];
+  // Keys may all have expired, while a cluster or the server was away: what they covered has not.
+  const before = [await world.registry.pullState(environment.name), await world.pullSecrets.get(environment.name)];
+  const own = [...new Set([...repositories, ...before.flatMap((each) => each?.repositories ?? [])])].sort();
   const logins: (PullCredential & { readonly expiresAt?: string })[] = [];
   const registries: string[] = [];
   for (const { record, former } of await externalsOf(world, environment)) {
@@ -66,6 +69,7 @@ export async function makePullSecret(
   return {
     secret: logins.map(({ registry, username, password }) => ({ registry, username, password })),
     registries,
+    repositories: own,
     ...(expiresAt === undefined ? {} : { expiresAt }),
   };
 }

@@ -11,14 +11,16 @@ import type { World } from './world.ts';
  * @param wanted.repositories default: what was released to the environment @throws WaybillError NOT_FOUND, INVALID_INPUT
  */
 export async function mintPullSecret(
-  world: Pick<World, 'environments' | 'registry' | 'ledger' | 'pullSecretMs'>,
+  world: Pick<World, 'environments' | 'registry' | 'pullSecrets' | 'ledger' | 'pullSecretMs'>,
   by: Person,
   name: string,
   wanted: { readonly repositories: readonly string[]; readonly days?: number | undefined },
 ): Promise<{ readonly credential: PullCredential; readonly repositories: readonly string[] }> {
   await demand(world, name);
   const repositories =
-    wanted.repositories.length > 0 ? [...new Set(wanted.repositories)] : ((await world.registry.pullState(name))?.repositories ?? []);
+    wanted.repositories.length > 0
+      ? [...new Set(wanted.repositories)]
+      : (((await world.registry.pullState(name)) ?? (await world.pullSecrets.get(name)))?.repositories ?? []);
   if (repositories.length === 0)
     throw new WaybillError('INVALID_INPUT', `nothing was released to ${name} yet, so it is not known what it pulls`, {
       fix: 'Name the repositories of the registry: --repository shop/web. It can be given again.',

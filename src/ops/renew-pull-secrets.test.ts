@@ -153,6 +153,19 @@ test('a secret that somebody removed, with its namespace perhaps, is put back wh
   assert.deepEqual(await t.renew({ look: true }), []);
 });
 
+test('a cluster that was away until every key had expired gets one for what it pulled before', async () => {
+  await using t = await place();
+  await t.released('prod', ['shop/web']);
+  t.cluster('prod').away = 'connect ECONNREFUSED';
+  t.ahead(21 * day);
+  await t.renew();
+  t.ahead(40 * day);
+  await t.renew();
+  t.cluster('prod').away = undefined;
+  assert.deepEqual(await t.renew(), ['prod']);
+  assert.equal(await t.status(t.cluster('prod').secret, 'shop/web'), 404);
+});
+
 test('an exchanged login of Google, of an hour, is renewed in its last third, with the grant in the ledger first', async () => {
   await using t = await place();
   await t.vendors.externals.add(

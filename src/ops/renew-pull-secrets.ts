@@ -110,7 +110,9 @@ async function stateOf(world: RenewalWorld, environment: Environment): Promise<P
   const record = await world.pullSecrets.get(environment.name);
   if (record?.writtenAt !== undefined) return record;
   const own = await world.registry.pullState(environment.name);
-  return own && { registries: [], ...record, writtenAt: own.newest.createdAt, expiresAt: own.newest.expiresAt };
+  return (
+    own && { registries: [], repositories: own.repositories, ...record, writtenAt: own.newest.createdAt, expiresAt: own.newest.expiresAt }
+  );
 }
 
 /** It could not be reached the last time, and its secret is there and good. */

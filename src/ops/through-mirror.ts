@@ -1,3 +1,4 @@
+import { isWaybillError } from '../kernel/error.ts';
 import { connectRegistry } from '../oci/client.ts';
 import type { RegistryClient } from '../oci/client-types.ts';
 import { isMirrored, mirrorRepository } from '../registry/mirror/path.ts';
@@ -17,12 +18,21 @@ export async function throughMirror(
   const mirror = await world.registry.mirrors?.find({ server });
   if (!mirror || !isMirrored(mirror.prefix, repository)) return undefined;
   const minted = await world.registry.mintMirrorPull({ mirror: mirror.name, holder: 'imports', ttlMs: tokenMs });
-  const client = connectRegistry({ registry: world.registryAddress, plainHttp: true, auth: { bearer: minted.token } });
+  // The mirror has its own patience with the other registry; what it says at once need not be asked again.
+  const client = connectRegistry({ registry: world.registryAddress, plainHttp: true, auth: { bearer: minted.token }, repeat: false });
   const at = (name: string) => mirrorRepository(mirror.name, name);
   return {
     ...client,
     registry: server,
-    resolve: (name, ...rest) => client.resolve(at(name), ...rest),
+    async resolve(name, tagOrDigest, signal) {
+      try {
+        // Not HEAD: a refusal says why.
+        return (await client.getManifest(at(name), tagOrDigest, signal)).descriptor;
+      } catch (error) {
+        if (isWaybillError(error, 'NOT_FOUND')) return undefined;
+        throw error;
+      }
+    },
     getManifest: (name, ...rest) => client.getManifest(at(name), ...rest),
     getBlob: (name, ...rest) => client.getBlob(at(name), ...rest),
     hasBlob: (name, ...rest) => client.hasBlob(at(name), ...rest),

@@ -1,10 +1,12 @@
 import type { TraceNode } from '../api/views.ts';
+import { signaturesText } from '../evidence/upstream/signatures-text.ts';
 import { isDigest, type Digest } from '../kernel/digest.ts';
 import { WaybillError, isWaybillError } from '../kernel/error.ts';
 import type { GitOid } from '../kernel/git-oid.ts';
 import type { ChangeId, RunId } from '../kernel/ids.ts';
 import { findRuns } from '../run/queries.ts';
 import type { Change } from '../source/port.ts';
+import { examinedOf } from './examine-import.ts';
 import { showRun } from './show-run.ts';
 import type { World } from './world.ts';
 
@@ -69,7 +71,16 @@ async function traceImage(world: World, digest: Digest): Promise<TraceNode> {
   }
   if (known?.imported) {
     const { number, reference, requestedBy, approvals } = known.imported;
-    children.push(node('import', String(number), { from: reference, asked: requestedBy, vouched: approvals.join(', ') }));
+    const made = await world.imports.get(number);
+    const signatures = made && examinedOf(made)?.signatures;
+    children.push(
+      node('import', String(number), {
+        from: reference,
+        asked: requestedBy,
+        vouched: approvals.join(', '),
+        'signed upstream': signatures && signaturesText(signatures),
+      }),
+    );
   } else if (known) children.push(await traceRun(world, known.run as RunId));
   if (children.length === 0)
     throw new WaybillError('NOT_FOUND', `${digest} has no papers here`, {
@@ -93,6 +104,7 @@ async function traceRun(world: World, id: RunId): Promise<TraceNode> {
         from: stage.executedIn === undefined ? undefined : `run ${stage.executedIn}`,
       }),
     ),
+    ...(run.bases ?? []).map((base) => node('image', base.reference.split('@', 1)[0] ?? '', { as: 'base', digest: base.digest })),
     ...run.images.map((image) => node('image', image.name, { status: image.status, digest: image.digest })),
     ...run.deploys.map((deploy) => node('release', deploy.environment, { status: deploy.status, reached: deploy.endpoints?.join(' ') })),
     await traceSource(world, run.repository, run.commit as GitOid),

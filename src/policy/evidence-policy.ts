@@ -66,7 +66,16 @@ const requirements = z.strictObject({
     })
     .optional(),
   /** Third-party images: how many people must have vouched for one besides whoever asked for it; false admits none. Default: one. */
-  imports: z.union([z.literal(false), z.strictObject({ approvals: z.int().min(1).max(20).default(1) })]).prefault({}),
+  imports: z
+    .union([
+      z.literal(false),
+      z.strictObject({
+        approvals: z.int().min(1).max(20).default(1),
+        /** Signed upstream by a key that an administrator trusts for such images. */
+        signed: z.boolean().optional(),
+      }),
+    ])
+    .prefault({}),
 });
 
 const evidencePolicy = z

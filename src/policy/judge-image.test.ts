@@ -98,6 +98,36 @@ const cases: Case[] = [
     rules: says === undefined ? [] : ['scans'],
     ...(says === undefined ? {} : { says }),
   })),
+  ...(
+    [
+      ['vouched for', {}, undefined, 'allow', undefined],
+      ['by too few', { approvals: 2 }, undefined, 'deny', /vouched for by 1 of the 2 people/],
+      ['none is admitted', false, undefined, 'deny', /no imported images are admitted here/],
+      ['signed upstream', { signed: true }, ['ab'.repeat(32)], 'allow', undefined],
+      ['not signed upstream', { signed: true }, undefined, 'deny', /without a signature of its upstream by a trusted key \(import 7\)/],
+      ['signed by nobody', { signed: true }, [], 'deny', /without a signature of its upstream/],
+    ] as const
+  ).map(([name, imports, signedBy, decision, says]): Case => ({
+    name: `an import: ${name}`,
+    images: [
+      {
+        digest,
+        repository: 'shop/shop',
+        validUntil: image.validUntil,
+        imported: {
+          number: 7,
+          reference: 'docker.io/library/db:1',
+          requestedBy: 'dana',
+          approvals: ['rita', 'dana'],
+          ...(signedBy === undefined ? {} : { signedBy }),
+        },
+      },
+    ],
+    policy: { ...base, require: { ...base.require, imports } },
+    decision,
+    rules: says === undefined ? [] : ['imports'],
+    ...(says === undefined ? {} : { says }),
+  })),
   {
     name: 'another registry',
     use: use({ ...reference, registry: 'evil.example' }),

@@ -123,7 +123,7 @@ function paperFindings(
 
 /** A third-party image: who vouched for it, and until when. */
 function judgeImport(image: string, entry: ImportedEntry, { require }: EvidencePolicy, now: Date): readonly Finding[] {
-  const { number, reference, requestedBy, approvals } = entry.imported;
+  const { number, reference, requestedBy, approvals, signedBy } = entry.imported;
   const found: Finding[] = [];
   const say = (rule: RuleName, message: string, fix: string): void => void found.push({ rule, message: `Image ${image} ${message}.`, fix });
   const again = `\`waybill image import ${printable(reference)} --reason …\``;
@@ -142,6 +142,12 @@ function judgeImport(image: string, entry: ImportedEntry, { require }: EvidenceP
         'imports',
         `was vouched for by ${people} of the ${require.imports.approvals} people that are asked for (import ${number})`,
         `Ask more people before it is copied: ${again}.`,
+      );
+    if (require.imports.signed === true && (signedBy ?? []).length === 0)
+      say(
+        'imports',
+        `was imported from ${printable(reference)} without a signature of its upstream by a trusted key (import ${number})`,
+        `Have the key of the upstream trusted (\`waybill image trust add\`), and import it again: ${again}.`,
       );
   }
   return found;

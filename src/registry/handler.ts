@@ -15,8 +15,8 @@ import { ProtocolError, sendError, sendJson } from './protocol-error.ts';
 import { tooMany, type RateLimit } from './rate-limit.ts';
 import { parseRoute, type Route } from './route.ts';
 
-/** A body that nobody wants any more is read away for this long, so that the client sees the refusal before the connection ends. */
-const lingerMs = 5_000;
+/** A body that nobody wants any more is read away for this long at most, so that the client sees the refusal before the connection ends. */
+const longestLingerMs = 5_000;
 
 type TokenEndpoint = (request: IncomingMessage, response: ServerResponse, query: URLSearchParams) => Promise<void>;
 
@@ -29,6 +29,7 @@ export function createHandler(options: {
 }): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
   const { parts, token, requests } = options;
   const { limits, logger, authority, addressOf } = parts;
+  const lingerMs = Math.min(longestLingerMs, limits.idleMs);
   const pace = new Pace({ bytesPerSecond: limits.bytesPerSecond, windowMs: limits.idleMs });
 
   async function answer(request: IncomingMessage, response: ServerResponse, signal: AbortSignal, watch: Watch): Promise<void> {
@@ -92,10 +93,10 @@ export function createHandler(options: {
     const slow = new AbortController();
     const { socket } = request;
     // Whoever waits for the signal answers; the connection ends soon after, whoever waits for what.
-    deadline.signal.addEventListener('abort', () => endSoon(socket), { once: true });
+    deadline.signal.addEventListener('abort', () => endSoon(socket, lingerMs), { once: true });
     using watch = pace.watch(request, response, () => {
       slow.abort(new WaybillError('DEADLINE_EXCEEDED', `The client moves fewer than ${limits.bytesPerSecond} bytes a second`));
-      endSoon(socket);
+      endSoon(socket, lingerMs);
     });
     socket.setTimeout(limits.idleMs);
     const onIdle = () => {
@@ -117,18 +118,18 @@ export function createHandler(options: {
         );
       if (response.headersSent || response.destroyed) response.destroy();
       else sendError(response, failure, request.method === 'HEAD');
-      if (!request.complete) linger(request);
+      if (!request.complete) linger(request, lingerMs);
     }
   };
 }
 
-function linger(request: IncomingMessage): void {
-  const timer = endSoon(request.socket);
+function linger(request: IncomingMessage, lingerMs: number): void {
+  const timer = endSoon(request.socket, lingerMs);
   request.once('close', () => clearTimeout(timer));
   request.resume();
 }
 
-function endSoon(socket: Socket): NodeJS.Timeout {
+function endSoon(socket: Socket, lingerMs: number): NodeJS.Timeout {
   return setTimeout(() => socket.destroy(), lingerMs).unref();
 }
 

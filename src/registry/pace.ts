@@ -6,10 +6,13 @@ export type PaceLimits = { readonly bytesPerSecond: number; readonly windowMs: n
 /** What is written in one piece: only a whole one is seen to have gone out. */
 const pieceBytes = 2 ** 20;
 
-/** How far a client had come, and when. */
-export type Mark = { readonly bytes: number; readonly at: number };
-/** Bytes both ways so far; whether the server waits for the client; whether it waits for it to read. */
-export type Moment = Mark & { readonly waiting: boolean; readonly reading: boolean };
+/**
+ * How far a client had come, and when. `bytes` are those that it took when it is `reading` an answer, and else those that it sent: who sends
+ * and does not read stands still.
+ */
+export type Mark = { readonly bytes: number; readonly at: number; readonly reading: boolean };
+/** `waiting`: the server waits for the client. */
+export type Moment = Mark & { readonly waiting: boolean };
 
 /**
  * Judges a client that is waited for: it moves at least the minimum in every window. A reader is given the time for a whole piece, for that
@@ -18,7 +21,7 @@ export type Moment = Mark & { readonly waiting: boolean; readonly reading: boole
  */
 export function judgePace(mark: Mark, moment: Moment, { bytesPerSecond, windowMs }: PaceLimits): Mark | undefined {
   const { bytes, at, waiting, reading } = moment;
-  if (!waiting || bytes - mark.bytes >= (bytesPerSecond * windowMs) / 1000) return { bytes, at };
+  if (!waiting || reading !== mark.reading || bytes - mark.bytes >= (bytesPerSecond * windowMs) / 1000) return { bytes, at, reading };
   const allowedMs = reading ? Math.max(windowMs, (pieceBytes / Math.max(1, bytesPerSecond)) * 1000) : windowMs;
   return at - mark.at > allowedMs ? undefined : mark;
 }
@@ -43,17 +46,26 @@ export type Watch = Disposable & {
 export class Pace {
   readonly #limits: PaceLimits;
   readonly #watched = new Set<Watched>();
+  readonly #everyMs: number;
   #timer: NodeJS.Timeout | undefined;
+  /** Of this process, in milliseconds: while it stood still itself, no client was slow. */
+  #time = 0;
+  #lookedAt = 0;
 
   constructor(limits: PaceLimits) {
     this.#limits = limits;
+    this.#everyMs = Math.max(10, limits.windowMs / 6);
   }
 
   /** @param tooSlow is called once at most */
   watch(request: IncomingMessage, response: ServerResponse, tooSlow: () => void): Watch {
-    const watched: Watched = { request, response, tooSlow, mark: { bytes: movedBy(request), at: performance.now() }, works: 0 };
+    const watched: Watched = { request, response, tooSlow, mark: markOf(request, response, this.#time), works: 0 };
     this.#watched.add(watched);
-    this.#timer ??= setInterval(() => this.#look(performance.now()), Math.max(10, this.#limits.windowMs / 6)).unref();
+    if (!this.#timer) {
+      this.#lookedAt = performance.now();
+      // What has arrived is read before it is judged.
+      this.#timer = setInterval(() => setImmediate(() => this.#look()), this.#everyMs).unref();
+    }
     return {
       isBusy: () => !isWaiting(watched),
       atWork() {
@@ -64,10 +76,13 @@ export class Pace {
     };
   }
 
-  #look(now: number): void {
+  #look(): void {
+    const present = performance.now();
+    this.#time += Math.min(present - this.#lookedAt, 2 * this.#everyMs);
+    this.#lookedAt = present;
     for (const watched of this.#watched) {
       const { request, response } = watched;
-      const moment = { bytes: movedBy(request), at: now, waiting: isWaiting(watched), reading: response.headersSent };
+      const moment = { ...markOf(request, response, this.#time), waiting: isWaiting(watched) };
       const mark = judgePace(watched.mark, moment, this.#limits);
       if (mark) {
         watched.mark = mark;
@@ -86,7 +101,9 @@ export class Pace {
   }
 }
 
-const movedBy = ({ socket }: IncomingMessage): number => socket.bytesRead + socket.bytesWritten;
+function markOf({ socket }: IncomingMessage, { headersSent }: ServerResponse, at: number): Mark {
+  return { bytes: headersSent ? socket.bytesWritten : socket.bytesRead, at, reading: headersSent };
+}
 
 /** The client has yet to send, or to take what was written. */
 function isWaiting({ request, response, works }: Watched): boolean {

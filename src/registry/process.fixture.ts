@@ -7,7 +7,7 @@ const fixture = new URL('./registry.fixture.ts', import.meta.url).href;
 const program = `
   import { startTestRegistry } from ${JSON.stringify(fixture)};
   const server = await startTestRegistry({ folder: process.argv[1], ...JSON.parse(process.argv[2]) });
-  const { token } = await server.registry.mintPush({ repository: 'shop/shop', run: 1, ttlMs: 600_000 });
+  const { token } = await server.registry.mintPush({ repository: 'shop/shop', run: 1, ttlMs: 6 * 60 * 60_000 });
   console.log(JSON.stringify({ host: server.host, token: token.reveal() }));
   process.on('message', async () => {
     const asked = { deep: true, quarantine: false, signal: AbortSignal.timeout(60_000) };

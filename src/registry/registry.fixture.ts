@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerOptions, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../kernel/clock.ts';
@@ -27,12 +27,13 @@ export type TestRegistry = AsyncDisposable & {
 export const people = { anna: 'token-of-anna', root: 'token-of-root' } as const;
 
 type Handle = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
-export type TestOptions = Partial<Pick<RegistryOptions, 'open' | 'mutableTags' | 'deletion' | 'limits' | 'quota'>> & {
+export type TestOptions = Partial<Pick<RegistryOptions, 'open' | 'mutableTags' | 'deletion' | 'limits' | 'quota' | 'behindProxy'>> & {
   /** An existing folder is kept. */
   readonly folder?: string;
   readonly mirror?: (store: Store, clock: Clock, folder: string) => Promise<NonNullable<RegistryOptions['mirror']>>;
   readonly logger?: Logger;
   readonly wrap?: (handle: Handle) => Handle;
+  readonly server?: ServerOptions;
 };
 
 export async function startTestRegistry(options: TestOptions = {}): Promise<TestRegistry> {
@@ -41,7 +42,7 @@ export async function startTestRegistry(options: TestOptions = {}): Promise<Test
   if (options.folder === undefined) cleanUp.defer(() => rm(folder, { recursive: true, force: true }));
   const store = cleanUp.use(openStore(join(folder, 'waybill.db')));
   await store.migrate(registryMigrations);
-  const server = createServer(registryServerOptions);
+  const server = createServer({ ...registryServerOptions, ...options.server });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   cleanUp.defer(async () => {
     server.closeAllConnections();
@@ -73,6 +74,7 @@ export async function startTestRegistry(options: TestOptions = {}): Promise<Test
     ...(options.mutableTags === undefined ? {} : { mutableTags: options.mutableTags }),
     ...(options.deletion === undefined ? {} : { deletion: options.deletion }),
     ...(options.quota === undefined ? {} : { quota: options.quota }),
+    ...(options.behindProxy === undefined ? {} : { behindProxy: options.behindProxy }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
   cleanUp.use(registry);

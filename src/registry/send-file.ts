@@ -7,7 +7,7 @@ import type { Writable } from 'node:stream';
  * @returns how many bytes went; fewer than `length` when the file ends early, and the answer is then left open
  */
 export async function sendFile(
-  file: FileHandle,
+  file: Pick<FileHandle, 'read'>,
   response: Writable,
   {
     start,
@@ -31,9 +31,9 @@ export async function sendFile(
     if (piece.length === 0) return sent;
     sent += piece.length;
     const written = write(response, piece, signal);
-    // Read beside the write; whoever stops early must not leave it behind.
+    // Read beside the write; neither may be left behind, and either may fail first.
     next = sent < length ? read(turn, sent) : Promise.resolve(piece);
-    await Promise.allSettled([next]);
+    await Promise.allSettled([next, written]);
     await written;
   }
   response.end();

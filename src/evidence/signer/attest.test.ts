@@ -86,6 +86,31 @@ test('an import is signed with who vouched for it, and its summary is what the g
   assert.ok(signature.payload.length > 0);
 });
 
+test('an import that its upstream has signed says so in its paper and to the gate; what does not hold is said, and is no signature', async () => {
+  const verified = {
+    outcome: 'verified',
+    found: 2,
+    required: true,
+    verified: [{ form: 'bundle', keyId: 'ab'.repeat(32), images: 'docker.io/library/*' }],
+    problems: ['a bundle by a trusted key is about another digest'],
+  } as const;
+  for (const [signatures, signedBy] of [
+    [{ ...verified, verified: [...verified.verified], problems: [...verified.problems] }, ['ab'.repeat(32)]],
+    [{ outcome: 'bad' as const, found: 1, required: false, verified: [], problems: ['another digest'] }, undefined],
+  ] as const) {
+    await using t = await attestor({
+      import: async () => ({
+        ...imported,
+        signatures: { ...signatures, verified: [...signatures.verified], problems: [...signatures.problems] },
+      }),
+    });
+    const { papers } = await t.attest({ kind: 'import', number: 1 });
+    const [paper, summary] = papers.map((each) => verifyBundle(each.bundle, ring, clock.now()).statement);
+    assert.deepEqual(importPredicate.parse(paper?.predicate).upstreamSignatures, signatures);
+    assert.deepEqual(imageSummaryPredicate.parse(summary?.predicate).waybill.imported?.signedBy, signedBy);
+  }
+});
+
 for (const [name, approvals] of Object.entries({
   'that nobody approved': [],
   'that was approved by whoever asked': [{ reviewer: 'dana', at: '2026-11-20T11:00:00Z' }],

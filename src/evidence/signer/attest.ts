@@ -17,6 +17,7 @@ import { secretScanStatement } from '../statements/secret-scan.ts';
 import { testsStatement } from '../statements/tests.ts';
 import { vulnerabilitiesStatement } from '../statements/vulnerabilities.ts';
 import type { Vsa } from '../statements/vsa.ts';
+import type { UpstreamSignatures } from '../upstream/upstream-signatures.ts';
 import type { ImageSubject, Names } from '../subjects.ts';
 import type { FactsSource } from './facts-source.ts';
 import { judgePapers, requireBase, requireReview, requireVouched } from './judge-papers.ts';
@@ -182,7 +183,13 @@ export function makeAttestor(options: AttestorOptions): Attestor {
           image: {
             digest,
             repository,
-            imported: { number, reference, requestedBy, approvals: imported.approvals.map((approval) => approval.reviewer) },
+            imported: {
+              number,
+              reference,
+              requestedBy,
+              approvals: imported.approvals.map((approval) => approval.reviewer),
+              ...signedBy(imported.signatures),
+            },
             validUntil: new Date(at.getTime() + summaryDays * 86_400_000).toISOString(),
           },
         }),
@@ -239,4 +246,10 @@ function requireScan(found: ScanFacts, run: number, scan: ScanFacts['scan']): vo
 function requireSame(found: ImageSubject | undefined, image: ImageSubject | undefined, what: string): asserts image is ImageSubject {
   if (found === undefined || image === undefined || found.digest !== image.digest || found.repository !== image.repository)
     throw new WaybillError('VERDICT_REFUSED', `${what} is about another image`);
+}
+
+function signedBy(signatures: UpstreamSignatures | undefined): { signedBy?: string[] } {
+  if (signatures?.outcome !== 'verified') return {};
+  const keys = [...new Set(signatures.verified.map((each) => each.keyId))];
+  return keys.length > 0 ? { signedBy: keys } : {};
 }

@@ -21,4 +21,4 @@ export type FoundSignature = z.infer<typeof foundSignature>;
 export const signPredicateType = 'https://sigstore.dev/cosign/sign/v1';
 
 /** The most of each; an image with more is looked at so far, and the rest is said to be left out. */
-export const signatureLimits = { signatures: 20, referrers: 50, payloadBytes: 64 * 1024, bundleBytes: 512 * 1024 } as const;
+export const signatureLimits = { signatures: 20, referrers: 50, payloadBytes: 64 * 1024, bundleBytes: 128 * 1024 } as const;

@@ -100,7 +100,7 @@ type Environment = Awaited<ReturnType<World['environments']['list']>>[number];
 async function environmentOf(world: World, environment: Environment): Promise<ReplyOf<typeof endpoints.addEnvironment>> {
   const { name, kind, namespace, pullSecretOn, registry } = environment;
   const record = kind === 'cluster' ? await world.pullSecrets.get(name) : undefined;
-  const { registries: _, ...pullSecret } = record ?? { registries: [] };
+  const { registries: _, repositories: __, ...pullSecret } = record ?? { registries: [], repositories: [] };
   return {
     name,
     kind,

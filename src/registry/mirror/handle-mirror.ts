@@ -37,7 +37,7 @@ export async function handleMirror(
     case 'manifest':
       return await sendManifest(mirrors, exchange, place, route.reference);
     case 'blob':
-      return await serveBlob(mirrors, exchange, place, route.digest);
+      return await serveBlob(parts, mirrors, exchange, place, route.digest);
     case 'tags':
       return await sendTags(mirrors, exchange, place, full);
     case 'referrers':

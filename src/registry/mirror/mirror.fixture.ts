@@ -105,7 +105,7 @@ export type MirroringRegistry = TestRegistry & {
 
 /** A real registry with a mirror `up` of the upstream. */
 export async function startMirroring(
-  upstream: ScriptedUpstream,
+  upstream: Pick<ScriptedUpstream, 'host'>,
   options: TestOptions & {
     readonly record?: Partial<NewExternalRegistry>;
     readonly upstreamLimits?: MirrorsOptions['limits'];

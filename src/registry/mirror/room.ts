@@ -62,7 +62,10 @@ export function openRoom(parts: {
     async make(server, quotaBytes, more) {
       if (more > quotaBytes) return { enough: false, items: 0, bytes: 0 };
       const lacking = parts.minimumFreeBytes + more - (await parts.freeBytes());
-      const excess = Math.max((await shelf.bytes(server)) + more - quotaBytes, lacking);
+      const held = await shelf.bytes(server);
+      const excess = Math.max(held + more - quotaBytes, lacking);
+      // Nothing is thrown away for something that does not fit all the same.
+      if (excess > held) return { enough: false, items: 0, bytes: 0 };
       if (excess <= 0) return { enough: true, items: 0, bytes: 0 };
       const evicted = await sweep(server, (bytes) => bytes >= excess);
       return { enough: evicted.bytes >= excess, ...evicted };

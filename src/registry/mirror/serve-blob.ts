@@ -1,20 +1,21 @@
 import type { ServerResponse } from 'node:http';
 import type { ContentDigest } from '../../oci/content-digest.ts';
-import type { Exchange } from '../exchange.ts';
+import type { Exchange, Parts } from '../exchange.ts';
 import { ProtocolError } from '../protocol-error.ts';
 import { parseRange } from '../range.ts';
+import { sendFile } from '../send-file.ts';
 import type { BlobSource } from './download.ts';
 import { whyFailed } from './fetches.ts';
 import type { Mirrors } from './mirror.ts';
 import type { Mirror } from './mirrored.ts';
 import { toProtocolError } from './outcome.ts';
 
-const pieceBytes = 2 ** 20;
 /** So small a blob is waited for, so that a failure has a status. */
 const smallBytes = 64 * 1024;
 
 /** GET and HEAD of a blob, out of the file or while it comes. */
 export async function serveBlob(
+  parts: Pick<Parts, 'memory'>,
   mirrors: Mirrors,
   exchange: Exchange,
   { mirror, repository }: { readonly mirror: Mirror; readonly repository: string },
@@ -46,7 +47,7 @@ export async function serveBlob(
   const failed = (error: unknown) => (signal.aborted ? error : toProtocolError(whyFailed(error), unknown));
   try {
     // Without a size there is no range, and a small one is soon here.
-    if ((size === undefined && ranged) || (size ?? pieceBytes) <= smallBytes) size = await whole(source, signal);
+    if ((size === undefined && ranged) || (size ?? Number.POSITIVE_INFINITY) <= smallBytes) size = await whole(source, signal);
   } catch (error) {
     throw failed(error);
   }
@@ -70,15 +71,23 @@ export async function serveBlob(
     ...(size === undefined ? {} : { 'content-length': end - start }),
     ...(range ? { 'content-range': `bytes ${range.start}-${range.end}/${size}` } : {}),
   });
-  await pour(source, response, { start, end, signal });
+  using share = parts.memory.take();
+  if (outcome.value.how === 'fetched') return await pour(source, response, { start, end, bufferBytes: share.bytes, signal });
+  const sent = await sendFile(source.handle, response, { start, length: end - start, bufferBytes: share.bytes, signal });
+  if (sent !== end - start) throw new ProtocolError('UNKNOWN', 'The disk of the registry lost a part of the blob');
 }
 
 async function pour(
   source: BlobSource,
   response: ServerResponse,
-  { start, end, signal }: { readonly start: number; readonly end: number; readonly signal: AbortSignal },
+  {
+    start,
+    end,
+    bufferBytes,
+    signal,
+  }: { readonly start: number; readonly end: number; readonly bufferBytes: number; readonly signal: AbortSignal },
 ): Promise<void> {
-  const buffer = Buffer.allocUnsafeSlow(Math.min(pieceBytes, end - start) || 1);
+  const buffer = Buffer.allocUnsafeSlow(Math.min(bufferBytes, end - start) || 1);
   for (let at = start; at < end;) {
     const ready = await source.ready(at, signal);
     if (ready === 0) break;

@@ -1,5 +1,5 @@
 import type { VersionOrder } from './versions/order.ts';
-import { semverOrder } from './versions/semver.ts';
+import { goOrder, semverOrder } from './versions/semver.ts';
 
 /** What an advisory says about the versions of one package; short names, since there are hundreds of thousands of them. */
 export type Affected = {
@@ -27,7 +27,7 @@ export type BoundVersion = { readonly version: string; readonly ecosystem: Bound
 
 export function boundVersion(order: VersionOrder, version: string): BoundVersion {
   const ecosystem = order.bind(version);
-  return { version, ecosystem, semver: order === semverOrder ? ecosystem : semverOrder.bind(version) };
+  return { version, ecosystem, semver: order === semverOrder || order === goOrder ? ecosystem : semverOrder.bind(version) };
 }
 
 /** The evaluation of OSV's schema ("affected[].ranges[].events", "Evaluation"): listed, or in one of the ranges. */

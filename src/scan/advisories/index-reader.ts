@@ -120,7 +120,7 @@ export class AdvisoryIndex implements Disposable {
 
   #damaged(what: string): WaybillError {
     return new WaybillError('STORE_FAILED', `the advisories in ${this.file} are damaged: ${what}`, {
-      fix: 'Remove the file and bring it again: waybill db update.',
+      fix: 'Bring them again: waybill db update.',
     });
   }
 }

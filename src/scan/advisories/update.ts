@@ -1,4 +1,5 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Clock } from '../../kernel/clock.ts';
@@ -162,15 +163,21 @@ async function build(
 
 const indexName = (ecosystem: string, digest: Digest) => `${encodeURIComponent(ecosystem)}-${hexOf(digest).slice(0, 24)}.advisories`;
 
-/** What was there, if its index still is: a state that cannot be read, or without its index, is made anew. */
+/** What was there, if its index still is, byte for byte: anything else is made anew. */
 async function usableState(folder: string, ecosystem: string): Promise<EcosystemState | undefined> {
   try {
     const state = await readState(stateFile(folder, ecosystem));
-    return state && (await stat(path.join(folder, state.file))).size === state.bytes ? state : undefined;
+    return state && (await digestOfFile(path.join(folder, state.file))) === state.digest ? state : undefined;
   } catch (error) {
     if (isDiskError(error)) throw error;
     return undefined;
   }
+}
+
+async function digestOfFile(file: string): Promise<Digest> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+  return `sha256:${hash.digest('hex')}` as Digest;
 }
 
 async function writeState(folder: string, state: EcosystemState): Promise<void> {
