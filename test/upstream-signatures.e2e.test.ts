@@ -4,7 +4,13 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { execa } from 'execa';
 import { endpoints } from '../src/api/endpoints.ts';
+import { bundleMediaType } from '../src/evidence/bundle.ts';
 import { importPredicate, importType } from '../src/evidence/statements/import.ts';
+import { signPredicateType } from '../src/evidence/upstream/found-signature.ts';
+import { startTestSigstore } from '../src/evidence/upstream/sigstore.fixture.ts';
+import { hexOf, parseDigest } from '../src/kernel/digest.ts';
+import { Secret } from '../src/kernel/secret.ts';
+import { connectRegistry } from '../src/oci/client.ts';
 import { ociManifest } from '../src/oci/media-types.ts';
 import { must, mustRefuse } from '../scripts/demo/person.ts';
 import { companyLogin, companyRegistry, upstreamImage } from './kit/company-registry.ts';
@@ -149,6 +155,48 @@ test('signatures that the real cosign makes are found behind a credential, judge
       for (const rule of await admin.api.call(endpoints.listUpstreamTrust))
         await must(admin.waybill('image', 'trust', 'remove', String(rule.id)));
     });
+
+  await t.test('keyless, with a trusted root of a company', async () => {
+    await using sigstore = await startTestSigstore();
+    const vendor = { subject: 'ci@vendor.example', issuer: 'https://issuer.vendor.example' };
+    const root = path.join(scratch, 'trusted_root.json');
+    await writeFile(root, sigstore.trustedRoot);
+    const trust = (...more: string[]) =>
+      admin.waybill('image', 'trust', 'add', `${company.host}/vendor/*`, '--required', '--identity', vendor.subject, ...more);
+    await mustRefuse(trust('--issuer', vendor.issuer), /either a key, or an identity with its issuer and a trusted root/);
+    await mustRefuse(trust('--issuer', vendor.issuer, '--trusted-root', path.join(scratch, 'htpasswd')), /trusted root cannot be read/);
+    await must(trust('--issuer', vendor.issuer, '--trusted-root', root));
+    assert.match(await must(admin.waybill('image', 'trust', 'list')), /ci@vendor\.example \(https:\/\/issuer\.vendor\.example\)/);
+    for (const [tag, subject, outcome] of [
+      ['mallory', 'mallory@evil.example', 'bad'],
+      ['keyless', vendor.subject, 'verified'],
+    ] as const) {
+      const digest = parseDigest(await upstreamImage(company.host, 'vendor/db', tag));
+      const statement = {
+        _type: 'https://in-toto.io/Statement/v1',
+        subject: [{ digest: { sha256: hexOf(digest) } }],
+        predicateType: signPredicateType,
+        predicate: {},
+      };
+      using client = connectRegistry({
+        registry: company.host,
+        plainHttp: true,
+        auth: { username: companyLogin.username, password: new Secret(companyLogin.password) },
+      });
+      const image = await client.resolve('vendor/db', tag);
+      assert.ok(image);
+      const blob = Buffer.from(await sigstore.sign(statement, { ...vendor, subject }));
+      await client.attachReferrer('vendor/db', image, { artifactType: bundleMediaType, blob, blobMediaType: bundleMediaType });
+      if (outcome === 'bad') {
+        await mustRefuse(ask(`${company.host}/vendor/db:${tag}`, tag), /must be signed by its upstream, and is not/);
+        continue;
+      }
+      const said = await must(ask(`${company.host}/vendor/db:${tag}`, tag));
+      assert.match(said, /by ci@vendor\.example/);
+      await must(rita.waybill('image', 'approve', /Import (\d+):/.exec(said)?.[1] ?? ''));
+      assert.equal((await paperOf(digest)).verified[0]?.identity, `${vendor.subject} (${vendor.issuer})`);
+    }
+  });
 
   async function registryCall(host: string, route: string, init: RequestInit = {}): Promise<Response> {
     return fetch(`http://${host}/v2/${route}`, {

@@ -289,7 +289,15 @@ export const endpoints = {
   addUpstreamTrust: endpoint('POST', '/upstream-trust', 'admin', 'Trusts a key for third-party images of a pattern', {
     body: z.object({
       images: z.string().max(300),
-      publicKey: z.string().max(10_000),
+      /** Either this, in PEM, */
+      publicKey: z.string().max(10_000).exactOptional(),
+      /** or these three. */
+      identity: z.string().max(500).exactOptional(),
+      issuer: z.string().max(500).exactOptional(),
+      trustedRoot: z
+        .string()
+        .max(1024 * 1024)
+        .exactOptional(),
       required: z.boolean().default(false),
       signedAs: z.string().max(300).exactOptional(),
     }),

@@ -227,7 +227,13 @@ export const upstreamSignaturesView = z.object({
   found: z.number(),
   required: z.boolean(),
   verified: z.array(
-    z.object({ form: z.enum(['cosign-tag', 'bundle']), keyId: z.string(), images: z.string(), signedAs: z.string().exactOptional() }),
+    z.object({
+      form: z.enum(['cosign-tag', 'bundle']),
+      keyId: z.string(),
+      identity: z.string().exactOptional(),
+      images: z.string(),
+      signedAs: z.string().exactOptional(),
+    }),
   ),
   problems: z.array(z.string()),
 });
@@ -236,7 +242,9 @@ export const upstreamTrustView = z.object({
   id: z.number(),
   images: z.string(),
   keyId: z.string(),
-  publicKey: z.string(),
+  publicKey: z.string().exactOptional(),
+  identity: z.string().exactOptional(),
+  issuer: z.string().exactOptional(),
   required: z.boolean(),
   signedAs: z.string().exactOptional(),
   addedBy: z.string(),

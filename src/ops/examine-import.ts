@@ -4,6 +4,7 @@ import { foundSignature, type FoundSignature } from '../evidence/upstream/found-
 import { judgeSignatures, type TrustRule } from '../evidence/upstream/judge-signatures.ts';
 import { upstreamSignatures, type UpstreamSignatures } from '../evidence/upstream/upstream-signatures.ts';
 import { signaturesText } from '../evidence/upstream/signatures-text.ts';
+import { parseUpstreamIdentity } from '../evidence/upstream/upstream-identity.ts';
 import { parseUpstreamKey } from '../evidence/upstream/upstream-key.ts';
 import { withDeadline } from '../kernel/deadline.ts';
 import type { Digest } from '../kernel/digest.ts';
@@ -86,9 +87,9 @@ export async function isSignatureRequired(upstreamTrust: Pick<UpstreamTrust, 'li
 }
 
 async function trustRules(upstreamTrust: Pick<UpstreamTrust, 'list'>): Promise<TrustRule[]> {
-  return (await upstreamTrust.list()).map(({ images, publicKey, required, signedAs }) => ({
+  return (await upstreamTrust.list()).map(({ images, by, required, signedAs }) => ({
     images,
-    key: parseUpstreamKey(publicKey),
+    by: 'publicKey' in by ? parseUpstreamKey(by.publicKey) : parseUpstreamIdentity(by),
     required,
     ...(signedAs === undefined ? {} : { signedAs }),
   }));

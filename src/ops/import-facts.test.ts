@@ -16,7 +16,7 @@ const key = parseUpstreamKey(publicKey);
 const trust = (more: Partial<TrustedUpstream> = {}): TrustedUpstream => ({
   id: 1,
   images: 'docker.io/library/*',
-  publicKey,
+  by: { publicKey },
   keyId: key.keyId,
   required: true,
   addedBy: 'root',
@@ -39,7 +39,7 @@ const signature: FoundSignature = {
   signature: sign('sha256', payload, pair.privateKey).toString('base64'),
   keyless: false,
 };
-const rules = [{ images: '**', key, required: true }];
+const rules = [{ images: '**', by: key, required: true }];
 const signed = judgeSignatures({ name: 'docker.io/library/db', digest, found: [signature], problems: [], rules });
 const unsigned = judgeSignatures({ name: 'docker.io/library/db', digest, found: [], problems: [], rules: [] });
 const honest = JSON.stringify({ signatures: signed.result, material: signed.material });

@@ -97,6 +97,12 @@ export const registryMigrations: readonly Migration[] = [
     },
   },
   {
+    id: '061-registry-trust-identity',
+    async up(db) {
+      await (db as unknown as Kysely<RegistryTables>).schema.alterTable('registry_trust').addColumn('identity', 'text').execute();
+    },
+  },
+  {
     id: '071-registry-pull-handed-out',
     async up(db) {
       const schema = (db as unknown as Kysely<RegistryTables>).schema;

@@ -51,7 +51,10 @@ export type RegistryImportTable = {
 export type RegistryTrustTable = {
   id: Generated<number>;
   images: string;
+  /** Empty where there is an identity. */
   public_key: string;
+  /** JSON of a Trusted without a key. */
+  identity: string | null;
   key_id: string;
   required: number;
   signed_as: string | null;

@@ -1,17 +1,20 @@
 import type { Selectable } from 'kysely';
+import { z } from 'zod';
 import type { Clock } from '../kernel/clock.ts';
 import { WaybillError } from '../kernel/error.ts';
 import { isPathPattern } from '../kernel/path-pattern.ts';
 import type { Store } from '../store/store.ts';
 import type { RegistryTables, RegistryTrustTable } from './tables.ts';
 
-/** A key of an upstream that an administrator trusts for some of its images. */
+/** A public key (SPKI PEM); or who certificates are made out to, and by whom, with the root to check them against. */
+export type Trusted = { readonly publicKey: string } | { readonly identity: string; readonly issuer: string; readonly trustedRoot: string };
+
+/** Whose signature an administrator trusts for some images of an upstream. */
 export type TrustedUpstream = {
   readonly id: number;
   /** Pattern of `registry/repository`: `docker.io/library/*`. */
   readonly images: string;
-  /** SPKI PEM. */
-  readonly publicKey: string;
+  readonly by: Trusted;
   readonly keyId: string;
   /** Such an image is not imported without a signature by a key that is trusted for it. */
   readonly required: boolean;
@@ -30,6 +33,7 @@ export type UpstreamTrust = {
 };
 
 const most = 1_000;
+const keptIdentity = z.object({ identity: z.string(), issuer: z.string(), trustedRoot: z.string() });
 
 export function openUpstreamTrust(store: Store, clock: Clock): UpstreamTrust {
   const db = store.as<RegistryTables>();
@@ -58,7 +62,8 @@ export function openUpstreamTrust(store: Store, clock: Clock): UpstreamTrust {
           .insertInto('registry_trust')
           .values({
             images: rule.images,
-            public_key: rule.publicKey,
+            public_key: 'publicKey' in rule.by ? rule.by.publicKey : '',
+            identity: 'identity' in rule.by ? JSON.stringify(rule.by) : null,
             key_id: rule.keyId,
             required: rule.required ? 1 : 0,
             signed_as: rule.signedAs ?? null,
@@ -81,7 +86,7 @@ function ruleOf(row: Selectable<RegistryTrustTable>): TrustedUpstream {
   return {
     id: row.id,
     images: row.images,
-    publicKey: row.public_key,
+    by: row.identity === null ? { publicKey: row.public_key } : keptIdentity.parse(JSON.parse(row.identity)),
     keyId: row.key_id,
     required: row.required !== 0,
     ...(row.signed_as === null ? {} : { signedAs: row.signed_as }),

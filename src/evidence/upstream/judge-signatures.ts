@@ -1,11 +1,12 @@
 import { z } from 'zod';
-import { bundleFromJSON, isBundleWithCertificateChain, isBundleWithDsseEnvelope, isBundleWithPublicKey } from '@sigstore/bundle';
+import { bundleFromJSON, isBundleWithDsseEnvelope, isBundleWithPublicKey } from '@sigstore/bundle';
 import type { Digest } from '../../kernel/digest.ts';
 import { messageOf } from '../../kernel/error.ts';
 import { matchesPath } from '../../kernel/path-pattern.ts';
 import { inTotoPayloadType, pae } from '../dsse.ts';
 import { parseStatement, subjectMatches } from '../statement.ts';
 import { signPredicateType, type FoundSignature } from './found-signature.ts';
+import { signsAs, type UpstreamIdentity } from './upstream-identity.ts';
 import { verifiesWith, type UpstreamKey } from './upstream-key.ts';
 import type { UpstreamSignatures } from './upstream-signatures.ts';
 
@@ -13,7 +14,7 @@ import type { UpstreamSignatures } from './upstream-signatures.ts';
 export type TrustRule = {
   /** Pattern of `registry/repository`: `docker.io/library/*`. */
   readonly images: string;
-  readonly key: UpstreamKey;
+  readonly by: UpstreamKey | UpstreamIdentity;
   /** Without a signature by a trusted key such an image is not imported. */
   readonly required: boolean;
   /** Pattern of names besides the image's own that a signature may be made for: that of the origin, when the image comes from a mirror. */
@@ -49,8 +50,9 @@ export function judgeSignatures(input: {
       const { by, signedAs } = judged;
       verified.push({
         form: signature.form,
-        keyId: by.key.keyId,
+        keyId: by.by.keyId,
         images: by.images,
+        ...('identity' in by.by ? { identity: `${by.by.identity} (${by.by.issuer})` } : {}),
         ...(signedAs === undefined ? {} : { signedAs: signedAs.slice(0, 500) }),
       });
       material.push(signature);
@@ -81,8 +83,11 @@ function judgeOne(signature: FoundSignature, name: string, digest: Digest, rules
   const opened = signature.form === 'cosign-tag' ? openSimple(signature) : openSigned(signature.text);
   if ('kind' in opened) return opened;
   if (rules.length === 0) return unchecked('a signature was not checked: no key is trusted for this image');
-  const by = rules.filter((rule) => opened.signatures.some((bytes) => verifiesWith(rule.key, opened.signed, bytes)));
-  if (by.length === 0) return bad(`a signature is by none of the ${rules.length} keys that are trusted for this image`);
+  const by = rules.filter((rule) => opened.isBy(rule.by));
+  if (by.length === 0)
+    return opened.keyless && rules.every((rule) => 'key' in rule.by)
+      ? unchecked('a bundle comes with a certificate instead of a key (keyless), and no identity is trusted for this image')
+      : bad(`a signature is by none of the ${rules.length} keys that are trusted for this image`);
   // Only now that somebody trusted has signed it is what it says worth reading.
   const said = opened.read(digest);
   if ('kind' in said) return said;
@@ -100,9 +105,9 @@ function asked(rule: TrustRule | undefined): Judged {
 }
 
 type Opened = {
-  /** The very bytes that were signed. */
-  readonly signed: Buffer;
-  readonly signatures: readonly Buffer[];
+  readonly keyless: boolean;
+  /** Whether whoever is trusted has signed exactly this. */
+  isBy(trusted: UpstreamKey | UpstreamIdentity): boolean;
   /** What it says, once it is verified: the name that it was made for, if it says one. */
   read(digest: Digest): { readonly reference?: string | undefined } | Failed;
 };
@@ -117,11 +122,12 @@ const simpleSigning = z.object({
 });
 
 function openSimple(signature: FoundSignature & { form: 'cosign-tag' }): Opened | Failed {
-  if (signature.keyless) return unchecked('a signature comes with a certificate instead of a key (keyless); such ones are not checked');
+  if (signature.keyless)
+    return unchecked('a signature of the older form comes with a certificate instead of a key (keyless); such ones are not checked');
   const payload = Buffer.from(signature.payload, 'base64');
   return {
-    signed: payload,
-    signatures: [Buffer.from(signature.signature, 'base64')],
+    keyless: false,
+    isBy: (trusted) => 'key' in trusted && verifiesWith(trusted, payload, Buffer.from(signature.signature, 'base64')),
     read(digest) {
       const said = simpleSigning.safeParse(jsonOf(payload));
       if (!said.success) return bad('a signature by a trusted key is about something that is no image');
@@ -141,13 +147,16 @@ function openSigned(text: string): Opened | Failed {
   } catch (error) {
     return bad(`a bundle cannot be read: ${messageOf(error).slice(0, 200)}`);
   }
-  if (isBundleWithCertificateChain(bundle) || !isBundleWithPublicKey(bundle))
-    return unchecked('a bundle comes with a certificate instead of a key (keyless); such ones are not checked');
   if (!isBundleWithDsseEnvelope(bundle)) return bad('a bundle holds no DSSE envelope');
   const { payload, payloadType, signatures } = bundle.content.dsseEnvelope;
+  const keyless = !isBundleWithPublicKey(bundle);
+  const signed = pae(payloadType, payload);
   return {
-    signed: pae(payloadType, payload),
-    signatures: signatures.slice(0, 5).map((each) => each.sig),
+    keyless,
+    isBy: (trusted) =>
+      'key' in trusted
+        ? !keyless && signatures.slice(0, 5).some((each) => verifiesWith(trusted, signed, each.sig))
+        : keyless && signsAs(trusted, bundle),
     read(digest) {
       if (payloadType !== inTotoPayloadType) return bad(`a bundle by a trusted key holds ${JSON.stringify(payloadType.slice(0, 100))}`);
       try {

@@ -12,6 +12,6 @@ export function signaturesText({ outcome, found, verified, problems }: UpstreamS
     case 'bad':
       return `${found} found, none holds${why}`;
     case 'verified':
-      return `by ${[...new Set(verified.map((each) => `the key ${each.keyId.slice(0, 16)}… (${each.images})`))].join(', ')}`;
+      return `by ${[...new Set(verified.map((each) => `${each.identity ?? `the key ${each.keyId.slice(0, 16)}…`} (${each.images})`))].join(', ')}`;
   }
 }

@@ -22,7 +22,7 @@ const vendor = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const stranger = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const rule = (key: KeyObject, more: Partial<TrustRule> = {}): TrustRule => ({
   images: 'docker.io/library/*',
-  key: parseUpstreamKey(pem(key)),
+  by: parseUpstreamKey(pem(key)),
   required: false,
   ...more,
 });

@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 /**
  * What is known about an upstream's signatures. `none`: none was found. `unchecked`: there are some, and no key is trusted for the image, or they come
- * with certificates, which are not checked. `verified`: at least one is by a trusted key, about this digest and this name. `bad`: there are some, keys
+ * with certificates, and no identity is. `verified`: at least one is by a trusted key, about this digest and this name. `bad`: there are some, keys
  * are trusted, and none of them made one that holds.
  */
 export const upstreamSignatures = z.object({
@@ -10,7 +10,13 @@ export const upstreamSignatures = z.object({
   found: z.int().min(0),
   required: z.boolean(),
   verified: z.array(
-    z.object({ form: z.enum(['cosign-tag', 'bundle']), keyId: z.string(), images: z.string(), signedAs: z.string().exactOptional() }),
+    z.object({
+      form: z.enum(['cosign-tag', 'bundle']),
+      keyId: z.string(),
+      identity: z.string().exactOptional(),
+      images: z.string(),
+      signedAs: z.string().exactOptional(),
+    }),
   ),
   problems: z.array(z.string()),
 });

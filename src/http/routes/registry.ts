@@ -28,9 +28,9 @@ export function registryRoutes(app: FastifyInstance, world: World, who: Authenti
   serve(app, who, endpoints.requestImport, async ({ body, signal }, by) => importOf(await requestImport(world, by, body, signal)));
   serve(app, who, endpoints.approveImport, async ({ params }, by) => importOf(await approveImport(world, by, params.id)));
   serve(app, who, endpoints.rejectImport, async ({ params, body }, by) => importOf(await rejectImport(world, by, params.id, body.why)));
-  serve(app, who, endpoints.listUpstreamTrust, () => world.upstreamTrust.list());
-  serve(app, who, endpoints.addUpstreamTrust, ({ body }, by) => addUpstreamTrust(world, by, body));
-  serve(app, who, endpoints.removeUpstreamTrust, ({ params }, by) => removeUpstreamTrust(world, by, params.id));
+  serve(app, who, endpoints.listUpstreamTrust, async () => (await world.upstreamTrust.list()).map(trustOf));
+  serve(app, who, endpoints.addUpstreamTrust, async ({ body }, by) => trustOf(await addUpstreamTrust(world, by, body)));
+  serve(app, who, endpoints.removeUpstreamTrust, async ({ params }, by) => trustOf(await removeUpstreamTrust(world, by, params.id)));
   serve(app, who, endpoints.judgeBases, ({ body }) => judgeBases(world, body.references));
   serve(app, who, endpoints.registryUsage, async () => {
     const { repositories, ...rest } = await world.registry.usage();
@@ -50,4 +50,11 @@ function importOf(found: Import) {
   const { signatures: _kept, ...rest } = found;
   const signatures = examinedOf(found)?.signatures;
   return { ...rest, approvals: found.approvals.map((each) => ({ ...each })), ...(signatures === undefined ? {} : { signatures }) };
+}
+
+type Trust = Awaited<ReturnType<World['upstreamTrust']['list']>>[number];
+
+/** All but the trusted root, which is long and which nobody reads. */
+function trustOf({ by, ...rest }: Trust) {
+  return { ...rest, ...('publicKey' in by ? { publicKey: by.publicKey } : { identity: by.identity, issuer: by.issuer }) };
 }
