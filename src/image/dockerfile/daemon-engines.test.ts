@@ -6,10 +6,11 @@ import { digestOf } from '../../kernel/digest.ts';
 import { temporaryFolder } from '../layers/test-build.ts';
 import { findEngine, findEngines } from './find-engine.ts';
 import type { EngineBuild, EngineName } from './engine.ts';
+import { plainProgress } from './plain-progress.ts';
 
 /**
  * buildctl and docker as their documentation describes them: small programs that write down how they were called, and answer what a
- * search for engines asks. What the real ones do with it is not known from here.
+ * search for engines asks. What the real ones do with it, dockerfile.e2e.test.ts tells.
  */
 async function withPrograms(programs: Readonly<Record<string, string>>) {
   const folder = await temporaryFolder();
@@ -156,4 +157,47 @@ test('a build that is cancelled ends its engine', async () => {
   const engine = await findEngine(there.options);
   const stop = new AbortController();
   await assert.rejects(engine.build(request(work.path, { signal: stop.signal, onLine: () => stop.abort() })), { code: 'CANCELLED' });
+});
+
+test("docker is reached where the user's context has it, with the user's plug-ins and without the user's logins", async () => {
+  await using work = await temporaryFolder();
+  const log = join(work.path, 'called');
+  const answers = `case "$1 $2" in "version --format") echo 27.1.0; exit 0;; "buildx version") echo buildx; exit 0;; "context inspect") echo unix:///of-the-context; exit 0;; "info --format") echo '[["driver-type","io.containerd.snapshotter.v1"]]'; exit 0;; esac; `;
+  await using there = await withPrograms({ docker: answers + recorder(log) });
+  for (const [own, host] of [
+    [{ DOCKER_HOST: undefined }, 'unix:///of-the-context'],
+    [{ DOCKER_HOST: 'tcp://10.0.0.1:2376' }, 'tcp://10.0.0.1:2376'],
+  ] as const) {
+    const engine = await findEngine({ ...there.options, environment: { ...there.options.environment, ...own } });
+    await engine.build(request(work.path));
+    assert.match(await readFile(`${log}.env`, 'utf8'), new RegExp(`^DOCKER_HOST=${host}$`, 'm'));
+    assert.deepEqual(JSON.parse(await readFile(join(work.path, 'docker', 'config.json'), 'utf8')), {
+      auths: {},
+      cliPluginsExtraDirs: ['/home/ada/.docker/cli-plugins'],
+    });
+  }
+});
+
+test('docker with a store that writes no layouts, or without buildx, is passed over beforehand', async () => {
+  for (const [answers, why] of [
+    ['"buildx version") echo buildx; exit 0;; "info --format") echo null; exit 0;;', /docker: it has no containerd image store/],
+    ['"buildx version") echo "no such command" >&2; exit 1;;', /docker: it has no buildx \(no such command\)/],
+  ] as const) {
+    await using there = await withPrograms({ docker: `case "$1 $2" in "version --format") echo 20.10.24; exit 0;; ${answers} esac` });
+    const { answers: found, refusals } = await findEngines(there.options);
+    assert.deepEqual(found, []);
+    assert.match(refusals.join('\n'), why);
+  }
+});
+
+test("what steps write is shown as they wrote it, and BuildKit's own words stay", () => {
+  const table: readonly [string, string][] = [
+    ['#7 0.213 compiling', 'compiling'],
+    ['#12 10.04 #1 0.5 quoted', '#1 0.5 quoted'],
+    ['#7 0.213 ', ''],
+    ['#7 [2/3] RUN make', '#7 [2/3] RUN make'],
+    ['#7 DONE 0.2s', '#7 DONE 0.2s'],
+    ['ERROR: failed to solve', 'ERROR: failed to solve'],
+  ];
+  for (const [line, shown] of table) assert.equal(plainProgress(line), shown);
 });
