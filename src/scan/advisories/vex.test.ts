@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import type { VulnerabilityFinding } from '../finding.ts';
-import { parsePurl, purlCovers } from './purl.ts';
+import { parsePurl, purlCovers } from './purl-match.ts';
 import { parseVex, type VexDocument } from './vex-document.ts';
 import { applyVex } from './vex.ts';
 import { vexOf } from './vex-write.ts';

@@ -1,5 +1,5 @@
 import type { VulnerabilityFinding } from '../finding.ts';
-import { purlCovers } from './purl.ts';
+import { purlCovers } from './purl-match.ts';
 import type { VexDocument, VexProduct, VexStatement } from './vex-document.ts';
 
 export type VexInput = {
