@@ -76,6 +76,10 @@ test('an environment is deployed from the registry of the company', { timeout: 2
     await must(environment('here', '--local'));
     await must(environment('prod', ...inCluster));
     await mustRefuse(dana.waybill('environment', 'change', 'prod', '--own-registry'), /role/);
+    await mustRefuse(admin.waybill('registry', 'remove', 'company'), /here, prod are deployed from the registry company/);
+    await mustRefuse(dana.waybill('registry', 'credential', 'company', '--pull-credential', path.join(scratch, 'reader.json')), /role/);
+    await mustRefuse(admin.waybill('registry', 'credential', 'company'), /no credential was given/);
+    await must(admin.waybill('registry', 'credential', 'company', '--pull-credential', path.join(scratch, 'reader.json')));
   });
 
   await t.test('an image that was not copied there, or a place that no policy names, is refused with what to do', async () => {
@@ -86,7 +90,10 @@ test('an environment is deployed from the registry of the company', { timeout: 2
     assert.match(`${lines}\n${uncopied.deploys[0]?.reason}`, /not copied the image box to company, from which here is deployed/);
     const denied = await deliver(waybill, 'shop', { 'waybill.yaml': pipeline('    publish: [company]', ['here', 'prod']) }, 'b');
     assert.equal(denied.images[0]?.status, 'passed');
-    assert.match(denied.deploys[0]?.reason ?? '', /which is not allowed here/);
+    assert.match(
+      denied.deploys[0]?.reason ?? '',
+      /which is not allowed here.* when it has copies: \[\{ registry: \S+\/team, naming: path \}\]/s,
+    );
   });
 
   await t.test('podman here and the kubelet there pull the copy, with the credential that is for pulling', async () => {

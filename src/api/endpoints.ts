@@ -364,6 +364,26 @@ export const endpoints = {
   removeExternalRegistry: endpoint('DELETE', '/external-registries/:name', 'admin', 'Forgets a registry and its credentials', {
     params: name,
   }),
+  renewExternalCredentials: endpoint(
+    'POST',
+    '/external-registries/:name/credentials',
+    'admin',
+    'Gives a registry other credentials; what is left out stays',
+    {
+      params: name,
+      body: z.object({
+        credential: z
+          .string()
+          .max(64 * 1024)
+          .exactOptional(),
+        pullCredential: z
+          .string()
+          .max(64 * 1024)
+          .exactOptional(),
+      }),
+      reply: externalRegistryView,
+    },
+  ),
   checkExternalRegistry: endpoint('POST', '/external-registries/:name/check', 'admin', 'Logs in and tries what the credential may do', {
     params: name,
     body: z.object({ repository: z.string().max(255).exactOptional() }),

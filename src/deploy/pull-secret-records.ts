@@ -3,7 +3,7 @@ import type { Store } from '../store/store.ts';
 
 /** What is known of the pull secret that an environment has: never the secret itself. Times are ISO 8601. */
 export type PullSecretRecord = {
-  /** The external registries that it logs in to, each as it stood then: `NAME CREATED-AT`. One that was added anew is another. */
+  /** The external registries that it logs in to, each as it stood then: `NAME CREDENTIALS-AT`. One with other credentials is another. */
   readonly registries: readonly string[];
   /** Of our own registry, that it pulls: known also when its keys have all expired. */
   readonly repositories: readonly string[];

@@ -43,11 +43,12 @@ export async function deployRelease(world: World, context: RunContext, deploy: P
   }
   using _lock = await world.lockEnvironment(environment.name, signal);
   const digests = await builtImages(context);
-  const { loaded: rendered, repositories } = await render(world, context, deploy, environment, digests);
+  const external = environment.registry === undefined ? undefined : await demandExternal(world, environment);
+  const { loaded: rendered, repositories } = await render(world, context, deploy, environment, digests, external);
 
   const current = await world.releases.current(environment.name, head.repository);
   await requireForward(current?.commit, head.commit, (a, b) => world.source.isAncestor(head.repository, a, b), false);
-  await judge(world, environment, rendered, progress);
+  await judge(world, environment, rendered, progress, external);
 
   await using target = await world.target(environment);
   const ready = await target.preflight({ signal });
@@ -102,6 +103,7 @@ async function render(
   deploy: PlannedDeploy,
   environment: Environment,
   images: ReadonlyMap<string, BuiltImage>,
+  external: ExternalRegistry | undefined,
 ): Promise<Awaited<ReturnType<typeof pinImports>>> {
   const files = new Map<string, string>();
   const place = deploy.manifests.replace(/\/+$/, '');
@@ -114,7 +116,6 @@ async function render(
   if (files.size === 0)
     throw new WaybillError('NOT_FOUND', `there is no manifest at ${deploy.manifests} in commit ${head.commit.slice(0, 12)}`);
   const pinned: Record<string, string> = {};
-  const external = environment.registry === undefined ? undefined : await demandExternal(world, environment);
   const own = external ? [] : [...images.values()].map((image) => image.repository);
   for (const [reference, name] of Object.entries(deploy.images)) {
     const image = images.get(name);
@@ -142,12 +143,20 @@ function copyOf(record: ExternalRegistry, environment: Environment, repository: 
   return reference;
 }
 
+/** What a policy has to say so that copies at this registry are judged, and not refused for their place. */
+function placeOf(external: ExternalRegistry | undefined, { namespace }: Environment): string {
+  if (!external) return '';
+  const place = external.prefix === undefined ? external.server : `${external.server}/${external.prefix}`;
+  return ` The policy of the namespace ${namespace} judges copies at ${external.name} when it has copies: [{ registry: ${place}, naming: ${external.naming} }].`;
+}
+
 /** The same verdict that the gate will give, before anything is touched. */
 async function judge(
   world: World,
   environment: Environment,
   rendered: readonly LoadedObject[],
   progress: (line: string) => void,
+  external: ExternalRegistry | undefined,
 ): Promise<void> {
   const policy = policyFor(await world.policies(), environment.namespace);
   if (policy === 'exempt')
@@ -168,7 +177,7 @@ async function judge(
       progress(`allowed: ${subject}`);
       continue;
     }
-    const text = `${file}:${line}: ${renderVerdict(verdict, subject)}`;
+    const text = `${file}:${line}: ${renderVerdict(verdict, subject)}${verdict.reasons.some((each) => each.rule === 'registry') ? placeOf(external, environment) : ''}`;
     progress(text);
     if (verdict.decision === 'deny') {
       await recordRefusal(world, `deploy to ${environment.name}`, text);

@@ -38,7 +38,36 @@ export async function addExternalRegistry(
   return added;
 }
 
-export async function removeExternalRegistry(world: Externals, by: Person, name: string): Promise<void> {
+/** Environments that pull with the second one get it within minutes. @throws WaybillError NOT_FOUND, INVALID_INPUT */
+export async function renewExternalCredentials(
+  world: Externals,
+  by: Person,
+  name: string,
+  credentials: { readonly push?: Secret; readonly pull?: Secret },
+): Promise<ExternalRegistry> {
+  if (!credentials.push && !credentials.pull)
+    throw new WaybillError('INVALID_INPUT', 'no credential was given', { fix: 'Give --credential FILE, --pull-credential FILE, or both.' });
+  const record = await world.externals.renew(name, credentials);
+  await world.ledger.append({
+    kind: 'admin',
+    subject: [name],
+    body: {
+      act: 'external-registry-credentials',
+      by: by.id,
+      credential: credentials.push !== undefined,
+      pullCredential: credentials.pull !== undefined,
+    },
+  });
+  return record;
+}
+
+/** @throws WaybillError NOT_FOUND, CONFLICT while an environment is deployed from it */
+export async function removeExternalRegistry(world: Externals & Pick<World, 'environments'>, by: Person, name: string): Promise<void> {
+  const users = (await world.environments.list()).filter((environment) => environment.registry === name).map((each) => each.name);
+  if (users.length > 0)
+    throw new WaybillError('CONFLICT', `${users.join(', ')} ${users.length === 1 ? 'is' : 'are'} deployed from the registry ${name}`, {
+      fix: `Other credentials: waybill registry credential ${name} --pull-credential FILE. Otherwise first: waybill environment change ${users[0]} --own-registry.`,
+    });
   const record = await world.externals.get(name);
   if (!(await world.externals.remove(name))) throw new WaybillError('NOT_FOUND', `there is no external registry ${name}`);
   // What was cached with its credential goes with it; a stop in between leaves the rest to the next collection, and serves none of it.

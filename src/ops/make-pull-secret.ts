@@ -74,8 +74,8 @@ export async function makePullSecret(
   };
 }
 
-/** One that was removed and added again, with another credential perhaps, is another one. */
-export const stampOf = (record: Pick<ExternalRegistry, 'name' | 'createdAt'>): string => `${record.name} ${record.createdAt}`;
+/** One that has got other credentials, or was removed and added again, is another one. */
+export const stampOf = (record: Pick<ExternalRegistry, 'name' | 'credentialsAt'>): string => `${record.name} ${record.credentialsAt}`;
 
 /**
  * The registry that the environment is deployed from, and those that it was deployed from before: what runs from there may be started again.

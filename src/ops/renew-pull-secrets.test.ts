@@ -188,7 +188,7 @@ test('an exchanged login of Google, of an hour, is renewed in its last third, wi
   assert.ok(until > Date.now() + 95 * minute, 'its whole life is before it');
 });
 
-test('a registry that was added anew brings its new login; one that is gone is told, and the secret stays', async () => {
+test('a registry with other credentials brings its new login; one that is gone is told, and the secret stays', async () => {
   await using t = await place();
   const add = (password: string) =>
     t.vendors.externals.add(
@@ -206,6 +206,10 @@ test('a registry that was added anew brings its new login; one that is gone is t
   await add('new');
   assert.deepEqual(await t.renew(), ['prod']);
   assert.equal(t.cluster('prod').secret?.[0]?.password.reveal(), 'new');
+  t.ahead(2_000);
+  await t.vendors.externals.renew('company', { pull: sealed({ username: 'reader', password: 'newest' }) });
+  assert.deepEqual(await t.renew(), ['prod']);
+  assert.equal(t.cluster('prod').secret?.[0]?.password.reveal(), 'newest');
 });
 
 test('an environment that moves to another registry goes on pulling what runs from the one before', async () => {

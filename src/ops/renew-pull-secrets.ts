@@ -25,7 +25,7 @@ export type RenewalWorld = Pick<
 >;
 
 /**
- * Gives every environment whose pull secret is in the last third of its life, or logs in to a registry that was added anew, a new generation. The one
+ * Gives every environment whose pull secret is in the last third of its life, or holds a credential that was replaced, a new generation. The one
  * before goes on pulling until it expires, so that a pod in the middle of a pull, or a kubelet that has it in mind, does not fail. One environment that
  * cannot be reached is tried again the next time, is told once, and keeps no other from its turn. Returns the names of those that were renewed.
  * @param options.look asks each environment besides whether its secret is still there: a namespace may have been made anew
@@ -100,9 +100,7 @@ async function reasonOf(world: RenewalWorld, environment: Environment): Promise<
     if (world.clock.now().getTime() >= from + (until - from) * due) return 'it is in the last third of its life';
   }
   const wanted = (await externalsOf(world, environment)).map((each) => stampOf(each.record));
-  return wanted.some((stamp) => !state.registries.includes(stamp))
-    ? 'it lacks a login, or has that of a registry that was added anew'
-    : undefined;
+  return wanted.some((stamp) => !state.registries.includes(stamp)) ? 'it lacks a login, or has one that was replaced' : undefined;
 }
 
 /** What the environment has; undefined before its first release. Releases of an older version have left only what the registry knows. */

@@ -7,17 +7,20 @@ import { byteSize, collect, readNamed, wholeNumber } from '../input.ts';
 import { show } from '../output.ts';
 import { plain } from '../terminal.ts';
 
-type AddOptions = {
+type CredentialOptions = {
+  username?: string;
+  passwordStdin: boolean;
+  credential?: string;
+  pullCredential?: string;
+};
+
+type AddOptions = CredentialOptions & {
   server: string;
   kind: string;
   prefix?: string;
   naming: string;
   use: string[];
   repository: string[];
-  username?: string;
-  passwordStdin: boolean;
-  credential?: string;
-  pullCredential?: string;
   tokenHost?: string;
   ca?: string;
   createRepositories: boolean;
@@ -26,7 +29,7 @@ type AddOptions = {
   mirrorTagSeconds?: number;
 };
 
-/** `waybill registry add | list | remove | check`: registries that the company has. */
+/** `waybill registry add | list | remove | credential | check`: registries that the company has. */
 export function externalRegistryCommands(registry: Command, program: Command, context: CliContext): void {
   registry
     .command('add <name>')
@@ -104,6 +107,23 @@ export function externalRegistryCommands(registry: Command, program: Command, co
     });
 
   registry
+    .command('credential <name>')
+    .description('Give a registry other credentials; environments that pull from it get theirs within minutes')
+    .option('--username <name>', 'for kind basic, with --password-stdin')
+    .option('--password-stdin', 'read the password from standard input; it is never an argument', false)
+    .option('--credential <file>', 'the credential as JSON; - reads standard input')
+    .option('--pull-credential <file>', 'as JSON: the one for clusters')
+    .action(async (name: string, options: CredentialOptions) => {
+      const own = options.credential !== undefined || options.username !== undefined || options.passwordStdin;
+      const body = {
+        ...(own ? { credential: await credentialOf(context, options) } : {}),
+        ...(options.pullCredential === undefined ? {} : { pullCredential: await readNamed(context.cwd, options.pullCredential) }),
+      };
+      const changed = await (await context.client()).call(endpoints.renewExternalCredentials, { params: { name }, body });
+      show(context, program, changed, () => [`${name} has other credentials. Try them: waybill registry check ${name}`]);
+    });
+
+  registry
     .command('check <name>')
     .description('Log in and try what the credential may do; status 1 when it cannot do what it is for')
     .option('--repository <path>', 'where to try it (default: PREFIX/waybill-check)')
@@ -141,7 +161,7 @@ const pullText = {
   refused: 'their credential is refused',
 } as const;
 
-async function credentialOf(context: CliContext, options: AddOptions): Promise<string> {
+async function credentialOf(context: CliContext, options: CredentialOptions): Promise<string> {
   if (options.credential !== undefined && (options.username !== undefined || options.passwordStdin))
     throw new WaybillError('INVALID_INPUT', '--credential and --username with --password-stdin exclude one another');
   if (options.credential === '-') return context.readStdin();

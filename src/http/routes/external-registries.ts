@@ -3,7 +3,12 @@ import type { ReplyOf } from '../../api/endpoint.ts';
 import { endpoints } from '../../api/endpoints.ts';
 import { Secret } from '../../kernel/secret.ts';
 import { auditRegistries } from '../../ops/audit-registries.ts';
-import { addExternalRegistry, checkExternalRegistry, removeExternalRegistry } from '../../ops/external-registries.ts';
+import {
+  addExternalRegistry,
+  checkExternalRegistry,
+  removeExternalRegistry,
+  renewExternalCredentials,
+} from '../../ops/external-registries.ts';
 import type { World } from '../../ops/world.ts';
 import { serve, type Authenticate } from '../serve.ts';
 
@@ -26,6 +31,14 @@ export function externalRegistryRoutes(app: FastifyInstance, world: World, who: 
     await removeExternalRegistry(world, by, params.name);
     return { ok: true } as const;
   });
+  serve(app, who, endpoints.renewExternalCredentials, async ({ params, body: { credential, pullCredential } }, by) =>
+    viewOf(
+      await renewExternalCredentials(world, by, params.name, {
+        ...(credential === undefined ? {} : { push: new Secret(credential) }),
+        ...(pullCredential === undefined ? {} : { pull: new Secret(pullCredential) }),
+      }),
+    ),
+  );
   serve(app, who, endpoints.auditRegistries, async ({ body, signal }, by) =>
     (await auditRegistries(world, by, body.names, signal)).map((finding) => ({ ...finding, facts: [...finding.facts] })),
   );

@@ -37,6 +37,22 @@ test('Azure: a service principal becomes a refresh token, and that a token for e
   assert.ok(Date.parse(pull.expiresAt ?? '') > Date.now() + 2.5 * 3_600_000);
 });
 
+test('other credentials are used at once, a mistake in them changes nothing, and what is left out stays', async () => {
+  await using vendors = await startVendors();
+  const { externals } = vendors;
+  const added = await externals.add(record('acr'), sealed(secretsOf.acr), sealed(secretsOf.acr));
+  assert.equal(added.credentialsAt, added.createdAt);
+  await externals.pullCredential('acr');
+  await assert.rejects(externals.renew('acr', { pull: sealed({ tenant: 1 }) }), { code: 'INVALID_INPUT' });
+  await externals.pullCredential('acr');
+  vendors.time.aheadMs = 1_000;
+  const renewed = await externals.renew('acr', { pull: sealed({ ...secretsOf.acr, clientSecret: 'another' }) });
+  assert.ok(renewed.credentialsAt > added.credentialsAt);
+  await assert.rejects(externals.pullCredential('acr'), { code: 'UNAUTHENTICATED' });
+  await externals.login('acr');
+  await assert.rejects(externals.renew('none', {}), { code: 'NOT_FOUND' });
+});
+
 test('Amazon: a signed request becomes a password; the repository is made first', async () => {
   await using vendors = await startVendors();
   await vendors.externals.add(record('ecr', { createRepositories: true }), sealed(secretsOf.ecr));

@@ -8,10 +8,12 @@ import { openSession } from '../../oci/open-session.ts';
 import type { Secrets } from '../../secrets/secrets.ts';
 import type { Store } from '../../store/store.ts';
 import { parseCredential, type Credential } from './credential.ts';
+import { defaultAddress } from './default-address.ts';
 import { createEcrRepository } from './ecr.ts';
 import { ecrRepositories, type EcrRepository } from './ecr-pushers.ts';
 import { loginTo } from './login.ts';
 import { canonicalServer, externalRecord, type ExternalRegistry, type ExternalUse, type NewExternalRegistry } from './record.ts';
+import { withoutCredential, type Purpose } from './without-credential.ts';
 import { vendorEndpoints, type Exchange, type Login, type VendorEndpoints } from './vendor-call.ts';
 
 export type ExternalPullCredential = {
@@ -33,6 +35,11 @@ export type ExternalRegistries = {
    * @throws WaybillError INVALID_INPUT that names fields, CONFLICT when the name is taken, or the server has a mirror already
    */
   add(record: NewExternalRegistry, credential: Secret | undefined, pullCredential?: Secret): Promise<ExternalRegistry>;
+  /**
+   * Other credentials from now on; one that is not given stays. Whoever is logged in with the one before goes on until that login ends.
+   * @throws WaybillError NOT_FOUND, INVALID_INPUT that names fields, or for a record that says `anonymous`
+   */
+  renew(name: string, credentials: { readonly push?: Secret; readonly pull?: Secret }): Promise<ExternalRegistry>;
   list(): Promise<ExternalRegistry[]>;
   get(name: string): Promise<ExternalRegistry | undefined>;
   /** Forgets the record and its credentials. True when there was one. */
@@ -76,9 +83,8 @@ export type ExternalRegistriesOptions = {
   readonly address?: (server: string) => { readonly host: string; readonly plainHttp: boolean };
 };
 
-export type ExternalRegistryTable = { name: string; server: string; record: string; created_at: string };
+export type ExternalRegistryTable = { name: string; server: string; record: string; created_at: string; credentials_at: string | null };
 type Tables = { external_registry: ExternalRegistryTable };
-type Purpose = 'push' | 'pull';
 type Cached = { readonly login: Promise<Login>; until: number };
 
 /** A token is renewed so long before it ends: a large image may be on its way. */
@@ -126,7 +132,7 @@ export function openExternalRegistries(options: ExternalRegistriesOptions): Exte
 
   /** Everybody who needs a login at the same time waits for one exchange. It outlives whoever asked first, and has a deadline of its own. */
   function loginFor(record: ExternalRegistry, purpose: Purpose, fresh: boolean): Promise<Login> {
-    const key = JSON.stringify([record.name, record.createdAt, purpose]);
+    const key = JSON.stringify([record.name, record.credentialsAt, purpose]);
     const cached = logins.get(key);
     if (cached && !fresh && cached.until > clock.now().getTime()) return cached.login;
     const login = (async () => {
@@ -190,7 +196,8 @@ export function openExternalRegistries(options: ExternalRegistriesOptions): Exte
           fix: 'Remove it first, or choose another name.',
         });
       if (await get(record.name)) throw taken();
-      const row = { name: record.name, server: record.server, record: JSON.stringify(record), created_at: clock.now().toISOString() };
+      const created_at = clock.now().toISOString();
+      const row = { name: record.name, server: record.server, record: JSON.stringify(record), created_at, credentials_at: null };
       const result = await db
         .insertInto('external_registry')
         .values(row)
@@ -203,6 +210,19 @@ export function openExternalRegistries(options: ExternalRegistriesOptions): Exte
       if (pullCredential) await secrets.put(sealedName(record.name, 'pull'), pullCredential);
       else await secrets.remove(sealedName(record.name, 'pull'));
       return parseRow(row);
+    },
+    async renew(name, credentials) {
+      const record = await demand(name);
+      if (record.anonymous && credentials.push) throw new WaybillError('INVALID_INPUT', 'what is anonymous has no credential');
+      for (const each of [credentials.push, credentials.pull]) if (each) parseCredential(record.kind, each);
+      for (const purpose of ['push', 'pull'] as const) {
+        const given = credentials[purpose];
+        if (given) await secrets.put(sealedName(name, purpose), given);
+      }
+      // After them: whoever sees the new time gets the new ones.
+      const credentials_at = clock.now().toISOString();
+      await db.updateTable('external_registry').set({ credentials_at }).where('name', '=', name).execute();
+      return demand(name);
     },
     list,
     get,
@@ -271,23 +291,5 @@ function sealedName(name: string, purpose: Purpose): string {
 function parseRow(row: ExternalRegistryTable): ExternalRegistry {
   const parsed = externalRecord.safeParse(JSON.parse(row.record));
   if (!parsed.success) throw new WaybillError('STORE_FAILED', `the record of the external registry ${row.name} cannot be read`);
-  return { ...parsed.data, createdAt: row.created_at };
-}
-
-function withoutCredential(record: ExternalRegistry, purpose: Purpose): WaybillError {
-  return purpose === 'pull'
-    ? new WaybillError(
-        'NOT_FOUND',
-        `the external registry ${record.name} has no credential for pulling, and the one that pushes goes to no cluster`,
-        {
-          fix: `Remove it and add it again with --pull-credential FILE, a credential that can pull and nothing else.`,
-        },
-      )
-    : new WaybillError('NOT_FOUND', `the external registry ${record.name} has no credential`, { fix: 'Remove it and add it again.' });
-}
-
-/** Plain HTTP never leaves this machine. */
-function defaultAddress(server: string): { host: string; plainHttp: boolean } {
-  const host = server === 'docker.io' ? 'registry-1.docker.io' : server;
-  return { host, plainHttp: /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/.test(host) };
+  return { ...parsed.data, createdAt: row.created_at, credentialsAt: row.credentials_at ?? row.created_at };
 }

@@ -13,4 +13,10 @@ export const externalMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    id: '073-registry-external-credentials',
+    async up(db) {
+      await db.schema.alterTable('external_registry').addColumn('credentials_at', 'text').execute();
+    },
+  },
 ];

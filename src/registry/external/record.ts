@@ -80,7 +80,11 @@ export const externalRecord = z
       context.addIssue({ code: 'custom', path: ['tokenHost'], message: 'is for kind basic: where tokens of a vendor come from is fixed' });
   });
 export type NewExternalRegistry = z.input<typeof externalRecord>;
-export type ExternalRegistry = z.output<typeof externalRecord> & { readonly createdAt: string };
+export type ExternalRegistry = z.output<typeof externalRecord> & {
+  readonly createdAt: string;
+  /** When it got the credentials that it has. */
+  readonly credentialsAt: string;
+};
 
 const azure = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.azurecr\.(io|us|cn)$/;
 const amazon = /^(\d{12})\.dkr\.ecr(-fips)?\.([a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com(\.cn)?$/;
