@@ -240,7 +240,12 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
     const collecting = setInterval(collect, config.registry.collectEveryHours * 3_600_000);
     stack.defer(() => clearInterval(collecting));
   }
-  void keepPullSecrets(world, signal);
+  const leaving = new AbortController();
+  const keeping = keepPullSecrets(world, AbortSignal.any([signal, leaving.signal]));
+  stack.defer(async () => {
+    leaving.abort();
+    await keeping;
+  });
   if (config.scan.advisories.everyHours > 0) stack.use(keepAdvisories(world, config.scan.advisories.everyHours * 3_600_000, signal));
   const isolation = await runner.isolation();
   if (!isolation.ok) logger.warn({ reason: isolation.reason }, 'no isolation works here: unreviewed code is refused');
