@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { digestOf, isDigest, type Digest } from '../kernel/digest.ts';
 import { WaybillError, messageOf } from '../kernel/error.ts';
+import { ambiguityOf } from './ambiguous-names.ts';
 import { contentDigestOf, isContentDigest, type ContentDigest, type DigestAlgorithm } from './content-digest.ts';
 import { dockerIndex, dockerManifest, isImageMediaType, isIndexMediaType, ociIndex, ociManifest } from './media-types.ts';
 
@@ -128,13 +129,18 @@ export function annotationsOf(manifest: WireManifest): Readonly<Record<string, s
 }
 
 function parseJson(bytes: Uint8Array): Record<string, unknown> {
+  let text: string;
+  let value: unknown;
   try {
-    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes), withoutNull);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    value = JSON.parse(text, withoutNull);
   } catch (cause) {
     throw invalid(`it is not JSON in UTF-8 (${messageOf(cause)})`, cause);
   }
-  throw invalid('it is not a JSON object');
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid('it is not a JSON object');
+  const ambiguity = ambiguityOf(text);
+  if (ambiguity !== undefined) throw invalid(ambiguity);
+  return value as Record<string, unknown>;
 }
 
 /** Programs in Go write what they leave out as null (`"data": null`), OCI's conformance suite among them; it says as little as nothing. */

@@ -21,7 +21,7 @@ const statusOf = {
 } as const;
 export type ProtocolCode = keyof typeof statusOf;
 
-type Options = { status?: number; headers?: Readonly<Record<string, string>>; detail?: unknown; cause?: unknown };
+type Options = { status?: number; headers?: Readonly<Record<string, string>>; detail?: unknown; oauth?: string; cause?: unknown };
 
 /** What a client of the wire protocol is told: never leaves this folder, becomes `{"errors":[…]}`. */
 export class ProtocolError extends Error {
@@ -30,6 +30,8 @@ export class ProtocolError extends Error {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly detail: unknown;
+  /** The `error` of RFC 6749 section 5.2, at the token endpoint. */
+  readonly oauth: string | undefined;
 
   constructor(code: ProtocolCode, message: string, options: Options = {}) {
     super(message, options.cause === undefined ? {} : { cause: options.cause });
@@ -37,12 +39,14 @@ export class ProtocolError extends Error {
     this.status = options.status ?? statusOf[code];
     this.headers = options.headers ?? {};
     this.detail = options.detail;
+    this.oauth = options.oauth;
   }
 }
 
 export function sendError(response: ServerResponse, error: ProtocolError, head: boolean): void {
   const entry = { code: error.code, message: error.message, ...(error.detail === undefined ? {} : { detail: error.detail }) };
-  const body = Buffer.from(`${JSON.stringify({ errors: [entry] })}\n`);
+  const oauth = error.oauth === undefined ? {} : { error: error.oauth, error_description: error.message };
+  const body = Buffer.from(`${JSON.stringify({ ...oauth, errors: [entry] })}\n`);
   response.writeHead(error.status, { ...error.headers, 'content-type': 'application/json', 'content-length': body.length });
   response.end(head ? undefined : body);
 }

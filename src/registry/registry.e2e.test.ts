@@ -98,3 +98,47 @@ test('podman pulls with a pull secret', async (t) => {
   const removed = await run('podman', [...own, 'rmi', '--all', '--force'], { CONTAINERS_CONF: conf });
   assert.equal(removed.exitCode, 0, removed.all);
 });
+
+test('containerd pulls with a personal token by the OAuth2 form, and not with a wrong one', async (t) => {
+  if (await missing(t, 'containerd')) return;
+  const asked: string[] = [];
+  await using server = await startTestRegistry({
+    wrap: (handle) => (request, response) => {
+      response.once('finish', () => asked.push(`${request.method} ${request.url?.split('?', 1)[0]} ${response.statusCode}`));
+      return handle(request, response);
+    },
+  });
+  const from = join(server.folder, 'from');
+  await imageLayout(from);
+  await pushWithSkopeo(server, from);
+  const folder = join(server.folder, 'containerd');
+  await mkdir(folder);
+  const socket = join(folder, 'socket');
+  await writeFile(
+    join(folder, 'config.toml'),
+    `version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\nroot = "${folder}/root"\nstate = "${folder}/state"\n[grpc]\naddress = "${socket}"\n`,
+  );
+  const daemon = execa('containerd', ['--config', join(folder, 'config.toml')], { reject: false, all: true, stdin: 'ignore' });
+  try {
+    const fetchAs = (password: string) =>
+      run('ctr', ['--address', socket, 'content', 'fetch', '--plain-http', '--user', `anna:${password}`, `${server.host}/shop/shop:v1`]);
+    for (let tries = 0; tries < 100 && (await run('ctr', ['--address', socket, 'version'])).exitCode !== 0; tries++)
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    if ((await run('ctr', ['--address', socket, 'version'])).exitCode !== 0) {
+      // oxlint-disable-next-line no-console -- a skipped test is said aloud
+      console.warn('SKIPPED: containerd does not start here');
+      return t.skip('containerd does not start here');
+    }
+    asked.length = 0;
+    const fetched = await fetchAs(people.anna);
+    assert.equal(fetched.exitCode, 0, fetched.all);
+    assert.ok(asked.includes('POST /registry/token 200'), asked.join('\n'));
+    assert.ok(!asked.includes('GET /registry/token 200'), asked.join('\n'));
+    const refused = await fetchAs('guess');
+    assert.notEqual(refused.exitCode, 0);
+    assert.ok(asked.includes('GET /registry/token 401'), 'containerd falls back');
+  } finally {
+    daemon.kill('SIGTERM');
+    await daemon;
+  }
+});

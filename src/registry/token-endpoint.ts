@@ -13,7 +13,8 @@ const lifetimeMs = 300_000;
 const maxScopes = 50;
 
 /**
- * The Docker registry token service (GET with Basic, and POST with an OAuth2 password grant, as containerd asks).
+ * The Docker registry token service (GET with Basic, and POST with an OAuth2 password grant, as containerd asks). Refresh tokens are not issued
+ * (docs/decisions/0033): who asks for one (`offline_token`, `access_type`) gets an answer without, and goes on as before.
  * What is granted is the part of the asked scope that is allowed, which is never a push.
  */
 export function createTokenEndpoint(parts: {
@@ -75,6 +76,13 @@ export function createTokenEndpoint(parts: {
   }
 }
 
+/** RFC 6749 section 5.2, beside the form of the other errors: clients read one or the other. */
+class OauthError extends ProtocolError {
+  constructor(error: 'invalid_request' | 'invalid_grant' | 'unsupported_grant_type', message: string) {
+    super('UNSUPPORTED', message, { status: 400, oauth: error });
+  }
+}
+
 type Asked = { readonly credentials: { username: string; password: Secret } | undefined; readonly scopes: readonly string[] };
 
 async function readAsked(request: IncomingMessage, query: URLSearchParams): Promise<Asked> {
@@ -88,8 +96,10 @@ async function readAsked(request: IncomingMessage, query: URLSearchParams): Prom
   if (request.method !== 'POST')
     throw new ProtocolError('UNSUPPORTED', 'The token endpoint answers GET and POST', { headers: { allow: 'GET, POST' } });
   const form = new URLSearchParams((await readBody(request, 16_384)).toString('utf8'));
-  if (form.get('grant_type') !== 'password')
-    throw new ProtocolError('UNSUPPORTED', 'Only the password grant is known; refresh tokens are not issued', { status: 400 });
+  const type = form.get('grant_type');
+  if (type === null) throw new OauthError('invalid_request', 'The form must say grant_type=password');
+  if (type === 'refresh_token') throw new OauthError('invalid_grant', 'This registry issues no refresh tokens; log in with a name and a token');
+  if (type !== 'password') throw new OauthError('unsupported_grant_type', 'Only the password grant is known');
   const username = form.get('username') ?? '';
   const credentials = fromHeader ?? (username === '' ? undefined : { username, password: new Secret(form.get('password') ?? '') });
   return { credentials, scopes: split(form.getAll('scope')) };
