@@ -15,8 +15,12 @@ async function start() {
   const authorization = `Bearer ${token.reveal()}`;
   const call = (path: string, init: RequestInit = {}) =>
     fetch(server.url + path, { ...init, headers: { authorization, ...(init.headers as Record<string, string>) } });
-  const put = async (body: BodyInit, headers: Record<string, string> = { 'content-type': ociManifest }, reference = 'hostile') => {
-    const answer = await call(`/v2/shop/shop/manifests/${reference}`, { method: 'PUT', headers, body });
+  const put = async (body: string | Buffer, headers: Record<string, string> = { 'content-type': ociManifest }, reference = 'hostile') => {
+    const answer = await call(`/v2/shop/shop/manifests/${reference}`, {
+      method: 'PUT',
+      headers,
+      body: typeof body === 'string' ? body : Uint8Array.from(body),
+    });
     return { status: answer.status, text: await answer.text() };
   };
   const push = (content: Buffer, digest = digestOf(content)) =>

@@ -98,7 +98,8 @@ async function readAsked(request: IncomingMessage, query: URLSearchParams): Prom
   const form = new URLSearchParams((await readBody(request, 16_384)).toString('utf8'));
   const type = form.get('grant_type');
   if (type === null) throw new OauthError('invalid_request', 'The form must say grant_type=password');
-  if (type === 'refresh_token') throw new OauthError('invalid_grant', 'This registry issues no refresh tokens; log in with a name and a token');
+  if (type === 'refresh_token')
+    throw new OauthError('invalid_grant', 'This registry issues no refresh tokens; log in with a name and a token');
   if (type !== 'password') throw new OauthError('unsupported_grant_type', 'Only the password grant is known');
   const username = form.get('username') ?? '';
   const credentials = fromHeader ?? (username === '' ? undefined : { username, password: new Secret(form.get('password') ?? '') });

@@ -44,6 +44,11 @@ export async function changeEverything(server: TestRegistry, acknowledge: (done:
     if (!reference.includes(':')) acknowledge({ what: 'manifest', path: `/v2/shop/shop/manifests/${reference}`, there: true });
   }
 
+  /** Said before they are taken away: from here on they may be there or not. */
+  function forget(...paths: string[]): void {
+    for (const path of paths) acknowledge({ what: 'upload', path, bytes: 0 });
+  }
+
   const begun = (await call('POST', `${shop}/uploads/`, 202)).get('location') ?? '';
   await call('PATCH', begun, 202, layer.subarray(0, 100_000));
   acknowledge({ what: 'upload', path: begun, bytes: 100_000 });
@@ -61,18 +66,19 @@ export async function changeEverything(server: TestRegistry, acknowledge: (done:
   acknowledge({ what: 'referrer', path: `/v2/shop/shop/referrers/${digestOf(manifest([layer, whole], 'v1'))}`, digest: digestOf(paper) });
 
   await put('v2', manifest([whole], 'v2'));
+  forget('/v2/shop/shop/manifests/v2', `/v2/shop/shop/manifests/${digestOf(manifest([whole], 'v2'))}`);
   await call('DELETE', `/v2/shop/shop/manifests/${digestOf(manifest([whole], 'v2'))}`, 202);
   acknowledge({ what: 'manifest', path: '/v2/shop/shop/manifests/v2', there: false });
   acknowledge({ what: 'manifest', path: `/v2/shop/shop/manifests/${digestOf(manifest([whole], 'v2'))}`, there: false });
 
   await push(unwanted);
+  forget(`${shop}/${digestOf(unwanted)}`);
   await call('DELETE', `${shop}/${digestOf(unwanted)}`, 202);
   acknowledge({ what: 'blob', path: `${shop}/${digestOf(unwanted)}`, there: false });
 
   await push(garbage);
   await put('v3', manifest([garbage], 'v3'));
-  // From here on it may go.
-  forget(acknowledge, `${shop}/${digestOf(garbage)}`, '/v2/shop/shop/manifests/v3', digestOf(manifest([garbage], 'v3')));
+  forget(`${shop}/${digestOf(garbage)}`, '/v2/shop/shop/manifests/v3', `/v2/shop/shop/manifests/${digestOf(manifest([garbage], 'v3'))}`);
   await new Promise((resolve) => setTimeout(resolve, 5));
   await server.registry.collect({
     rootReason: (image) => (image.tags.includes('v1') ? 'wanted' : undefined),
@@ -87,11 +93,6 @@ export async function changeEverything(server: TestRegistry, acknowledge: (done:
   const later = (await call('POST', `${shop}/uploads/`, 202)).get('location') ?? '';
   await call('PATCH', later, 202, unfinished);
   acknowledge({ what: 'upload', path: later, bytes: unfinished.length });
-}
-
-/** Nothing is promised about these any more. */
-function forget(acknowledge: (done: Acknowledged) => void, blob: string, tag: string, digest: string): void {
-  for (const path of [blob, tag, `/v2/shop/shop/manifests/${digest}`]) acknowledge({ what: 'upload', path, bytes: 0 });
 }
 
 function manifest(layers: readonly Buffer[], note: string, about?: string): string {
