@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Spec, Validation } from '@cyclonedx/cyclonedx-library';
+import type { Component, Inventory } from '../component.ts';
+import { inventoryFromSbom } from './read-sbom.ts';
+import { sbomOf, type SbomOptions } from './cyclonedx.ts';
+
+const component = (purl: string, more: Partial<Component>): Component => ({
+  purl,
+  ecosystem: 'npm',
+  name: 'a',
+  version: '1.0.0',
+  scope: 'runtime',
+  hashes: [],
+  places: [{ path: 'package-lock.json', line: 3 }],
+  ...more,
+});
+
+const inventory: Inventory = {
+  components: [
+    component('pkg:deb/debian/libssl3@3.0.9-1', {
+      ecosystem: 'Debian:12',
+      name: 'libssl3',
+      version: '3.0.9-1',
+      source: { name: 'openssl', version: '3.0.9-1' },
+      places: [{ path: 'var/lib/dpkg/status' }],
+    }),
+    component('pkg:golang/stdlib@v1.21.5', { ecosystem: 'Go', name: 'stdlib', version: '1.21.5' }),
+    component('pkg:maven/org.example/x@1.0', { ecosystem: 'Maven', name: 'org.example:x', version: '1.0', scope: 'optional' }),
+    component('pkg:npm/%40s/b@1.1.0', {
+      name: '@s/b',
+      version: '1.1.0',
+      scope: 'development',
+      hashes: [
+        { algorithm: 'sha512', hex: 'ab'.repeat(64) },
+        { algorithm: 'sha1', hex: 'cd'.repeat(20) },
+      ],
+    }),
+    component('pkg:npm/a@1.0.0', {}),
+    component('pkg:pypi/zope-interface@5.0', { ecosystem: 'PyPI', name: 'zope-interface', version: '5.0' }),
+  ],
+  needs: new Map([
+    ['./', ['pkg:npm/a@1.0.0']],
+    ['./packages/web', ['pkg:npm/%40s/b@1.1.0']],
+    ['pkg:npm/a@1.0.0', ['pkg:npm/%40s/b@1.1.0']],
+    ['pkg:npm/%40s/b@1.1.0', ['pkg:npm/a@1.0.0']],
+  ]),
+};
+const options: SbomOptions = {
+  inventory,
+  subject: { type: 'container', name: 'shop/shop', version: 'sha256:00' },
+  scanner: 'waybill 0.1.0',
+};
+
+async function validate(text: string): Promise<void> {
+  const problems = await new Validation.JsonStrictValidator(Spec.Version.v1dot6).validate(text);
+  assert.equal(problems, null, JSON.stringify(problems));
+}
+
+test('it is valid by the official schema of CycloneDX 1.6', async () => {
+  await validate(sbomOf(options));
+  await validate(sbomOf({ ...options, timestamp: '2026-11-22T10:00:00Z' }));
+  await validate(sbomOf({ ...options, inventory: { components: [], needs: new Map() } }));
+  // And the validator refuses what is wrong.
+  const broken = sbomOf(options).replace('"specVersion":"1.6"', '"specVersion":"1.6","nonsense":1');
+  await assert.rejects(validate(broken));
+});
+
+test('equal inventories give equal bytes, whenever they are made', () => {
+  assert.equal(sbomOf(options), sbomOf({ ...options, inventory: { ...inventory, needs: new Map([...inventory.needs].toReversed()) } }));
+  const number = (text: string) => (JSON.parse(text) as { serialNumber: string }).serialNumber;
+  assert.notEqual(number(sbomOf(options)), number(sbomOf({ ...options, subject: { type: 'container', name: 'other' } })));
+});
+
+test('nothing that matching needs is lost when it is read back', () => {
+  const back = inventoryFromSbom(sbomOf({ ...options, sourceOnly: new Set(['pkg:npm/a@1.0.0']) }));
+  assert.deepEqual(back.inventory.components, inventory.components);
+  assert.deepEqual([...back.inventory.needs].sort(), [...inventory.needs].sort());
+  assert.deepEqual([...back.sourceOnly], ['pkg:npm/a@1.0.0']);
+});
+
+test('the graph names everything once, and what nobody needs hangs at the subject', () => {
+  const { dependencies } = JSON.parse(sbomOf(options)) as { dependencies: { ref: string; dependsOn?: string[] }[] };
+  assert.equal(new Set(dependencies.map(({ ref }) => ref)).size, dependencies.length);
+  assert.equal(dependencies.length, 1 + 2 + inventory.components.length);
+  const [subject] = dependencies;
+  assert.ok(subject?.dependsOn?.includes('./') && subject.dependsOn.includes('pkg:deb/debian/libssl3@3.0.9-1'));
+});
+
+for (const [name, text] of [
+  ['no JSON', '{'],
+  ['SPDX', '{"spdxVersion":"SPDX-2.3"}'],
+  ['a list', '[]'],
+] as const)
+  test(`${name} is refused`, () => assert.throws(() => inventoryFromSbom(text), { code: 'INVALID_INPUT' }));
