@@ -18,6 +18,8 @@ export type Folders = {
   readonly admission: string;
   /** Advisories about libraries: brought again when they are lost, left out of backups. */
   readonly advisories: string;
+  /** What scans of histories have looked at: made anew when it is lost, left out of backups. */
+  readonly scans: string;
   /** Workspaces and builds: thrown away at a restart, left out of backups. */
   readonly work: string;
   readonly sockets: { readonly signer: string; readonly hooks: string; readonly control: string };
@@ -46,6 +48,7 @@ export function foldersOf(data: string): Folders {
     signer: path.join(root, 'signer'),
     admission: path.join(root, 'admission'),
     advisories: path.join(root, 'advisories'),
+    scans: path.join(root, 'scans'),
     work: path.join(root, 'work'),
     sockets: {
       signer: path.join(sockets, 'signer.sock'),

@@ -10,8 +10,11 @@ import { WaybillError, messageOf } from '../kernel/error.ts';
 import { openStore } from '../store/store.ts';
 import { holdServer } from './control.ts';
 
-/** Not in a backup: workspaces, sockets, what is cached of other registries, advisories, and the database's own files, whose consistent copy goes in instead. */
-const left = new Set(['work', 'run', 'mirror', 'advisories', 'store.sqlite', 'store.sqlite-wal', 'store.sqlite-shm']);
+/**
+ * Not in a backup: workspaces, sockets, what is cached of other registries or of scans, advisories, which can be brought again, and the database's own files, whose
+ * consistent copy goes in instead.
+ */
+const left = new Set(['work', 'run', 'mirror', 'advisories', 'scans', 'store.sqlite', 'store.sqlite-wal', 'store.sqlite-shm']);
 /**
  * What must fit the database: copied while the server holds merges and pushes back. What the signer signed last goes in as it was before the
  * database's copy: a newer one would say that the restored ledger was rolled back.

@@ -51,7 +51,7 @@ const context: CliContext = {
   // Loaded when they are needed: `waybill lint` shall not wait for a Kubernetes client.
   processes: {
     init: async (options) => (await import('./init.ts')).init(options),
-    server: async (options) => (await import('./server.ts')).server({ ...options, environment }),
+    server: async (options) => (await import('./server.ts')).server({ ...options, environment, version }),
     signer: async (options) => (await import('./signer.ts')).signer(options),
     admission: async (options) => (await import('./admission.ts')).admission(options),
     registryServe: async (options) => (await import('./registry-serve.ts')).registryServe(options),

@@ -59,7 +59,9 @@ import { findToolchains } from './toolchains.ts';
 const sealEveryMs = 10 * 60_000;
 
 /** The server: wires every part once, serves until aborted, and takes everything down in the reverse order. */
-export async function server(options: Parameters<Processes['server']>[0] & { environment: NodeJS.ProcessEnv }): Promise<void> {
+export async function server(
+  options: Parameters<Processes['server']>[0] & { environment: NodeJS.ProcessEnv; version: string },
+): Promise<void> {
   const { signal, environment } = options;
   const config = await loadConfig(options.data);
   const { folders } = config;
@@ -185,7 +187,7 @@ export async function server(options: Parameters<Processes['server']>[0] & { env
     basePolicy: config.bases,
     retention: config.registry.keep,
     scanning: {
-      scanners: openScanners(),
+      scanners: openScanners({ config, source, clock, version: options.version, searchPath: environment['PATH'] ?? '' }),
       documents: openScanDocuments(store, clock),
       databaseDays: config.scan.databaseDays,
       advisoryStates: () => databaseStates(folders.advisories),

@@ -3,7 +3,7 @@ import { judgeScan, keysOf } from '../scan/gate.ts';
 import { countsOf, parseRecord, recordOf, recordText } from '../scan/record.ts';
 import type { RunContext } from '../run/port.ts';
 import { findRuns } from '../run/queries.ts';
-import { failed, readWaivers, saltFor, tell } from './scan-source.ts';
+import { failed, readWaivers, tell } from './scan-source.ts';
 import type { World } from './world.ts';
 
 /**
@@ -27,7 +27,8 @@ export async function scanImage(
       repository: head.repository,
       commit: head.commit,
       name: image.name,
-      salt: waivers.salt ?? saltFor(world, head.repository),
+      rulesFrom: head.commit,
+      salt: waivers.salt,
     },
     { signal, log: (text) => context.log('waybill', text) },
   );

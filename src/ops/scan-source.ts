@@ -1,4 +1,3 @@
-import { digestOf, hexOf } from '../kernel/digest.ts';
 import { WaybillError } from '../kernel/error.ts';
 import type { GitOid } from '../kernel/git-oid.ts';
 import type { ScanLevel, TreeScan } from '../plan/scan-levels.ts';
@@ -19,8 +18,11 @@ export async function scanSource(world: World, context: RunContext, scan: TreeSc
   const { head } = context;
   const base = await comparedWith(world, context);
   const waivers = await readWaivers(world, head.repository, head.commit);
-  const report = await look(world, context, scan, head.commit, { base, waivers });
-  const before = base === undefined || report.findings.length === 0 ? undefined : await look(world, context, scan, base, { waivers });
+  // No change chooses the rules that it is looked at with.
+  const rulesFrom = head.event === 'change' && base !== undefined ? base : head.commit;
+  const report = await look(world, context, scan, head.commit, { base, waivers, rulesFrom });
+  const before =
+    base === undefined || report.findings.length === 0 ? undefined : await look(world, context, scan, base, { waivers, rulesFrom });
   const judgedAt = world.clock.now();
   const verdict = judgeScan({
     report,
@@ -82,7 +84,7 @@ async function look(
   context: RunContext,
   scan: TreeScan,
   commit: GitOid,
-  { base, waivers }: { readonly base?: GitOid | undefined; readonly waivers: Waivers },
+  { base, waivers, rulesFrom }: { readonly base?: GitOid | undefined; readonly waivers: Waivers; readonly rulesFrom: GitOid },
 ): Promise<ScanReport> {
   const { head, signal } = context;
   const options = { signal, log: (text: string) => context.log('waybill', text) };
@@ -90,12 +92,7 @@ async function look(
   if (scan === 'dependencies') return world.scanning.scanners.dependencies({ repository, commit }, options);
   // A change is judged by all that its commits bring, also what a later one of them takes away: it would stay in the history.
   const since = head.event === 'change' && base !== undefined ? { since: base } : {};
-  return world.scanning.scanners.secrets({ repository, commit, ...since, salt: waivers.salt ?? saltFor(world, repository) }, options);
-}
-
-/** Where a repository has no salt of its own yet, fingerprints must still be comparable from scan to scan. */
-export function saltFor(world: Pick<World, 'url'>, repository: string): string {
-  return hexOf(digestOf(`${world.url}\n${repository}`));
+  return world.scanning.scanners.secrets({ repository, commit, ...since, rulesFrom, salt: waivers.salt }, options);
 }
 
 /** The waivers of a commit: reviewed with it. */

@@ -8,10 +8,19 @@ export type ScanContext = { readonly signal: AbortSignal; readonly log: (text: s
 export type Scanners = {
   /**
    * Credentials in the tree of a commit; with `since`, in everything that the commits after it brought, whether or not it is still there.
-   * `salt`: see `Waivers`.
    */
   secrets(
-    of: { readonly repository: string; readonly commit: GitOid; readonly since?: GitOid; readonly salt: string },
+    of: {
+      readonly repository: string;
+      readonly commit: GitOid;
+      readonly since?: GitOid;
+      /** All branches and tags instead, but for what was looked at before and is clean. */
+      readonly history?: true;
+      /** The commit whose rules of the repository's own count. */
+      readonly rulesFrom: GitOid;
+      /** Of its waivers. */
+      readonly salt: string | undefined;
+    },
     context: ScanContext,
   ): Promise<ScanReport>;
   /** Vulnerable libraries of a tree. */
@@ -24,7 +33,8 @@ export type Scanners = {
       readonly repository: string;
       readonly commit: GitOid;
       readonly name: string;
-      readonly salt: string;
+      readonly rulesFrom: GitOid;
+      readonly salt: string | undefined;
     },
     context: ScanContext,
   ): Promise<{ readonly report: ScanReport; readonly sbom: string }>;

@@ -1,0 +1,45 @@
+import type { Readable } from 'node:stream';
+import type { Digest } from '../../kernel/digest.ts';
+import { platformsOf, platformText, type ImageReader } from './image-reader.ts';
+
+/** An image as scanners look at it (`scan/image/layered-image.ts`): its platforms, their configurations and layers. */
+export type ImageLayers = {
+  readonly name: string;
+  readonly digest: Digest;
+  readonly platforms: readonly {
+    readonly platform: string;
+    readonly user: string | undefined;
+    readonly configText: string;
+    readonly layers: readonly {
+      readonly digest: Digest;
+      readonly mediaType: string;
+      readonly createdBy: string;
+      open(): Promise<Readable>;
+    }[];
+  }[];
+};
+
+/** @throws WaybillError INVALID_INPUT for what is no image of files */
+export async function layersOf(reader: ImageReader): Promise<ImageLayers> {
+  const platforms = await platformsOf(reader);
+  return {
+    name: reader.name,
+    digest: reader.top.digest,
+    platforms: platforms.map(({ platform, manifest, config, rawConfig }) => {
+      // One line of history for each layer, if its author kept to the specification (image-spec config.md, "history").
+      const history = (config.history ?? []).filter((line) => line.empty_layer !== true);
+      const named = history.length === manifest.image.layers.length;
+      return {
+        platform: platformText(platform),
+        user: config.config?.User,
+        configText: JSON.stringify(rawConfig, null, 1),
+        layers: manifest.image.layers.map((layer, index) => ({
+          digest: layer.digest,
+          mediaType: layer.mediaType,
+          createdBy: (named ? history[index]?.created_by : undefined) ?? `layer ${index + 1} of ${manifest.image.layers.length}`,
+          open: () => reader.blob(layer),
+        })),
+      };
+    }),
+  };
+}
