@@ -72,6 +72,26 @@ suite('what makes a scan fail', () => {
       assert.equal(verdict.reasons.length === 0, passes);
     });
 
+  test('a habit of an image fails only where severities are asked for', () => {
+    const habit: Finding = {
+      kind: 'image',
+      key: 'image:root-user',
+      severity: 'medium',
+      title: 'It runs as root',
+      fix: '',
+      places: [{ path: '.' }],
+      rule: 'root-user',
+    };
+    for (const [fail, passes] of [
+      ['new', true],
+      ['new-medium', true],
+      ['medium', false],
+      ['any', false],
+      ['high', true],
+    ] as const)
+      assert.equal(judge(report([habit], {}, 'image'), { fail }).passed, passes, fail);
+  });
+
   test('without anything to compare with, everything is new', () => {
     assert.equal(judgeScan({ report: report([old]), fail: 'new', waivers: noWaivers, now, databaseDays: 7 }).passed, false);
   });

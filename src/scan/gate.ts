@@ -56,7 +56,7 @@ export function judgeScan(input: GateInput): ScanVerdict {
     return {
       ...finding,
       isNew,
-      fails: !accepted && !harmless && fails(fail, { severity: finding.severity, isNew }),
+      fails: !accepted && !harmless && fails(fail, { severity: finding.severity, isNew, habit: finding.kind === 'image' }),
       ...(accepted ? { waiver } : {}),
     };
   });
