@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -133,6 +134,40 @@ test('a base image survives the outage of its registry: skopeo, podman, an impor
     assert.equal(pulled.exitCode, 0, pulled.all);
     const removed = await run('podman', [...own, '--storage-driver', 'vfs', 'rmi', '--all', '--force'], env);
     assert.equal(removed.exitCode, 0, removed.all);
+  });
+
+  await t.test('containerd, told by hosts.toml, finds it by path and by ns=', async (own) => {
+    if (await lacks(own, 'containerd', 'ctr')) return;
+    const home = path.join(scratch, 'containerd');
+    await mkdir(home);
+    const socket = path.join(home, 'c.sock');
+    const folders = ['--root', path.join(home, 'root'), '--state', path.join(home, 'state')];
+    const daemon = spawn('containerd', ['--address', socket, ...folders], { stdio: 'ignore' });
+    const ended = new Promise((resolve) => daemon.once('exit', resolve));
+    try {
+      const ctr = (...args: string[]) => run('ctr', ['--address', socket, '--namespace', 'mirror', ...args]);
+      for (let tries = 0; tries < 100 && (await ctr('version')).exitCode !== 0; tries++)
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      const basic = `Basic ${Buffer.from(creds(dana)).toString('base64')}`;
+      for (const [name, place, more] of [
+        ['path', `http://${host}/v2/mirror/company`, 'override_path = true'],
+        ['ns', `http://${host}`, ''],
+      ] as const) {
+        const hosts = path.join(home, name);
+        await mkdir(path.join(hosts, company.host), { recursive: true });
+        await writeFile(
+          path.join(hosts, company.host, 'hosts.toml'),
+          `[host."${place}"]\ncapabilities = ["pull", "resolve"]\n${more}\n[host."${place}".header]\nAuthorization = ["${basic}"]\n`,
+        );
+        const fetched = await ctr('content', 'fetch', '--hosts-dir', hosts, `${company.host}/team/base:v1`);
+        assert.equal(fetched.exitCode, 0, `${name}: ${fetched.all}`);
+        assert.ok((await ctr('content', 'ls', '-q')).stdout.includes(digest));
+        assert.equal((await ctr('images', 'rm', '--sync', `${company.host}/team/base:v1`)).exitCode, 0);
+      }
+    } finally {
+      daemon.kill('SIGTERM');
+      await ended;
+    }
   });
 
   await t.test('what is cached has no papers; an import of it has, made while its registry is away', async () => {

@@ -395,6 +395,11 @@ export const endpoints = {
     params: name,
     reply: mirrorContentsView,
   }),
+  setMirror: endpoint('POST', '/mirrors/:name', 'admin', 'Changes the quota of a mirror, or the time for which it trusts a tag', {
+    params: name,
+    body: z.object({ tagSeconds: z.number().int().exactOptional(), quotaBytes: z.number().int().exactOptional() }),
+    reply: mirrorView,
+  }),
   clearMirror: endpoint('POST', '/mirrors/:name/clear', 'admin', 'Throws away what is cached of one registry', {
     params: name,
     reply: z.object({ items: z.number(), bytes: z.number() }),

@@ -30,6 +30,22 @@ export async function clearMirror(world: Cached, by: Person, name: string): Prom
   return cleared;
 }
 
+/** Another quota, another time for which a tag is trusted; what is over the quota goes at once. @throws WaybillError NOT_FOUND, INVALID_INPUT */
+export async function tuneMirror(
+  world: Cached & Pick<World, 'externals'>,
+  by: Person,
+  name: string,
+  change: { readonly tagSeconds?: number; readonly quotaBytes?: number },
+  signal: AbortSignal,
+): Promise<MirrorState> {
+  const { mirrors } = await demandMirror(world, name);
+  await world.externals.tuneMirror(name, change);
+  await world.ledger.append({ kind: 'admin', subject: [name], body: { act: 'mirror-set', by: by.id, ...change } });
+  await mirrors.collect(signal);
+  const { images: _, ...state } = await showMirror(world, name);
+  return state;
+}
+
 async function demandMirror({ registry }: Pick<World, 'registry'>, name: string): Promise<{ mirrors: Mirrors; mirror: Mirror }> {
   const { mirrors } = registry;
   const mirror = await mirrors?.find({ name });

@@ -1,13 +1,15 @@
 import type { Command } from 'commander';
 import type { ReplyOf } from '../../api/endpoint.ts';
 import { endpoints } from '../../api/endpoints.ts';
+import { WaybillError } from '../../kernel/error.ts';
 import type { CliContext } from '../context.ts';
+import { byteSize, wholeNumber } from '../input.ts';
 import { show } from '../output.ts';
 import { plain } from '../terminal.ts';
 
 type Mirror = ReplyOf<typeof endpoints.listMirrors>[number];
 
-/** `waybill registry mirror list | show | clear`: what is cached of other registries. They are added with `waybill registry add --use mirror`. */
+/** `waybill registry mirror list | show | set | clear`: what is cached of other registries. They are added with `waybill registry add --use mirror`. */
 export function mirrorCommands(registry: Command, program: Command, context: CliContext): void {
   const mirror = registry.command('mirror').description('What is cached of other registries (added with: registry add NAME --use mirror)');
 
@@ -38,6 +40,19 @@ export function mirrorCommands(registry: Command, program: Command, context: Cli
           ]),
         ),
       ]);
+    });
+
+  mirror
+    .command('set <name>')
+    .description('Change what it keeps, or for how long it takes a tag for what it was')
+    .option('--quota <size>', '500MB, 20GB', byteSize)
+    .option('--tag-seconds <n>', '0 asks about a tag each time', wholeNumber)
+    .action(async (name: string, { quota, tagSeconds }: { quota?: number; tagSeconds?: number }) => {
+      if (quota === undefined && tagSeconds === undefined)
+        throw new WaybillError('INVALID_INPUT', 'nothing is to be changed', { fix: 'Give --quota SIZE, or --tag-seconds N.' });
+      const body = { ...(quota === undefined ? {} : { quotaBytes: quota }), ...(tagSeconds === undefined ? {} : { tagSeconds }) };
+      const found = await (await context.client()).call(endpoints.setMirror, { params: { name }, body });
+      show(context, program, found, (_, table) => mirrorTable(table, [found]));
     });
 
   mirror

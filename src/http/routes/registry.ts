@@ -4,7 +4,7 @@ import { checkRegistry } from '../../ops/check-registry.ts';
 import { collectRegistry } from '../../ops/collect-registry.ts';
 import { examinedOf } from '../../ops/examine-import.ts';
 import { approveImport, findImportUpdates, rejectImport, requestImport } from '../../ops/import-image.ts';
-import { clearMirror, listMirrors, showMirror } from '../../ops/mirrors.ts';
+import { clearMirror, listMirrors, showMirror, tuneMirror } from '../../ops/mirrors.ts';
 import { judgeBases } from '../../ops/judge-bases.ts';
 import { addUpstreamTrust, removeUpstreamTrust } from '../../ops/upstream-trust.ts';
 import type { World } from '../../ops/world.ts';
@@ -41,6 +41,7 @@ export function registryRoutes(app: FastifyInstance, world: World, who: Authenti
     const { images, ...rest } = await showMirror(world, params.name);
     return { ...rest, images: images.map((image) => ({ ...image, tags: image.tags.map((tag) => ({ ...tag })) })) };
   });
+  serve(app, who, endpoints.setMirror, async ({ params, body, signal }, by) => await tuneMirror(world, by, params.name, body, signal));
   serve(app, who, endpoints.clearMirror, async ({ params }, by) => await clearMirror(world, by, params.name));
 }
 

@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import { WaybillError } from '../../kernel/error.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Secret } from '../../kernel/secret.ts';
@@ -41,6 +42,8 @@ export type ExternalRegistries = {
    */
   renew(name: string, credentials: { readonly push?: Secret; readonly pull?: Secret }): Promise<ExternalRegistry>;
   list(): Promise<ExternalRegistry[]>;
+  /** Changes how it is mirrored; what is not named stays. @throws WaybillError NOT_FOUND, INVALID_INPUT when it is no mirror */
+  tuneMirror(name: string, change: { readonly tagSeconds?: number; readonly quotaBytes?: number }): Promise<ExternalRegistry>;
   get(name: string): Promise<ExternalRegistry | undefined>;
   /** Forgets the record and its credentials. True when there was one. */
   remove(name: string): Promise<boolean>;
@@ -172,13 +175,7 @@ export function openExternalRegistries(options: ExternalRegistriesOptions): Exte
 
   return {
     async add(input, credential, pullCredential) {
-      const parsed = externalRecord.safeParse(input);
-      if (!parsed.success)
-        throw new WaybillError(
-          'INVALID_INPUT',
-          parsed.error.issues.map((issue) => `${issue.path.join('.') || 'registry'}: ${issue.message}`).join('; '),
-        );
-      const record = parsed.data;
+      const record = parseRecord(input);
       // Read before they are sealed: a mistake is told to whoever makes it, not to a run.
       for (const each of [credential, pullCredential]) if (each) parseCredential(record.kind, each);
       if (record.anonymous !== (credential === undefined))
@@ -226,6 +223,17 @@ export function openExternalRegistries(options: ExternalRegistriesOptions): Exte
     },
     list,
     get,
+    async tuneMirror(name, change) {
+      const { createdAt, ...record } = await demand(name);
+      const parsed = parseRecord({ ...record, mirror: { ...record.mirror, ...change } });
+      await db
+        .updateTable('external_registry')
+        .set({ record: JSON.stringify(parsed) })
+        .where('name', '=', name)
+        .where('created_at', '=', createdAt)
+        .execute();
+      return { ...parsed, createdAt };
+    },
     async remove(name) {
       const result = await db.deleteFrom('external_registry').where('name', '=', name).executeTakeFirst();
       for (const purpose of ['push', 'pull'] as const) await secrets.remove(sealedName(name, purpose));
@@ -286,6 +294,15 @@ export function mirrors(record: ExternalRegistry, server: string): boolean {
 
 function sealedName(name: string, purpose: Purpose): string {
   return `registry/${name}/${purpose}`;
+}
+
+function parseRecord(input: NewExternalRegistry): z.output<typeof externalRecord> {
+  const parsed = externalRecord.safeParse(input);
+  if (parsed.success) return parsed.data;
+  throw new WaybillError(
+    'INVALID_INPUT',
+    parsed.error.issues.map((issue) => `${issue.path.join('.') || 'registry'}: ${issue.message}`).join('; '),
+  );
 }
 
 function parseRow(row: ExternalRegistryTable): ExternalRegistry {

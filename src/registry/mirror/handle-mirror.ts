@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ociIndex } from '../../oci/media-types.ts';
 import type { Exchange, Parts } from '../exchange.ts';
+import { wireRepository } from '../external/naming.ts';
 import { ProtocolError, sendJson } from '../protocol-error.ts';
 import type { ManifestReference, Route } from '../route.ts';
 import type { FoundManifest, Mirrors } from './mirror.ts';
@@ -30,9 +31,10 @@ export async function handleMirror(
   }
   parts.authority.demand(exchange.access, 'pull', full);
   if (!mirror) throw new ProtocolError('NAME_UNKNOWN', `There is no mirror ${'name' in asked ? asked.name : `of ${asked.server}`}`);
-  if (!isMirrored(mirror.prefix, asked.repository))
+  const repository = wireRepository(mirror.server, asked.repository);
+  if (!isMirrored(mirror.prefix, repository))
     throw new ProtocolError('NAME_UNKNOWN', `The mirror ${mirror.name} has only what is below ${mirror.prefix}`);
-  const place = { mirror, repository: asked.repository };
+  const place = { mirror, repository };
   switch (route.kind) {
     case 'manifest':
       return await sendManifest(mirrors, exchange, place, route.reference);
