@@ -195,6 +195,8 @@ test('a base image survives the outage of its registry: skopeo, podman, an impor
     assert.match(await must(admin.waybill('registry', 'mirror', 'list')), /company[^\n]*50\.0 MB[^\n]*does not answer/);
     assert.match(await must(dana.waybill('registry', 'mirror', 'show', 'company')), new RegExp(`team/base +${digest.slice(0, 19)}… +v1`));
     assert.match(await must(admin.waybill('registry', 'usage')), /MIRROR[\s\S]*company/);
+    assert.match(await must(admin.waybill('registry', 'mirror', 'set', 'company', '--quota', '60MB')), /60\.0 MB/);
+    await must(admin.waybill('registry', 'fsck', '--deep'));
     await must(admin.waybill('registry', 'gc'));
     assert.equal((await copy('third', '--src-creds', creds(dana))).exitCode, 0);
     const tar = path.join(scratch, 'backup.tar');

@@ -292,6 +292,8 @@ export const registryCheckView = z.object({
   blobs: z.number(),
   hashed: z.number(),
   strays: z.number(),
+  /** The cache of other registries: how many blobs it has, and which were damaged and are fetched again. */
+  mirrored: z.object({ blobs: z.number(), dropped: z.array(z.object({ server: z.string(), digest: z.string() })) }),
 });
 
 const mirrorFields = {

@@ -45,6 +45,10 @@ export function registryCareCommands(registry: Command, program: Command, contex
           ...(hits.length > 0 ? [`         hits ${plain(hits.slice(0, 10).join(', '))}: merge a change again to build it anew`] : []),
           ...(quarantined === undefined ? [] : [`         moved to ${plain(quarantined)}`]),
         ]),
+        ...report.mirrored.dropped.map(
+          ({ server, digest }) =>
+            `${paint('yellow', 'dropped')}  ${digest} of the cache of ${plain(server)} was damaged; it is fetched again`,
+        ),
         `${report.manifests} manifests, ${report.blobs} blobs${options.deep ? `, ${megabytes(report.hashed)} hashed` : ' (sizes only; --deep reads them)'}: ${
           report.damages.length === 0 ? paint('green', 'nothing is damaged') : paint('red', `${report.damages.length} damages`)
         }. ${report.strays} files belong to nothing; the next gc takes them.`,

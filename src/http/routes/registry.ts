@@ -17,8 +17,12 @@ export function registryRoutes(app: FastifyInstance, world: World, who: Authenti
     return { ...rest, images: images.map((image) => ({ ...image, tags: [...image.tags] })) };
   });
   serve(app, who, endpoints.checkRegistry, async ({ body, signal }, by) => {
-    const { damages, ...rest } = await checkRegistry(world, by, { ...body, signal });
-    return { ...rest, damages: damages.map((damage) => ({ ...damage, hits: [...damage.hits] })) };
+    const { damages, mirrored, ...rest } = await checkRegistry(world, by, { ...body, signal });
+    return {
+      ...rest,
+      mirrored: { ...mirrored, dropped: [...mirrored.dropped] },
+      damages: damages.map((damage) => ({ ...damage, hits: [...damage.hits] })),
+    };
   });
   serve(app, who, endpoints.listImports, async () => (await world.imports.list()).map(importOf));
   serve(app, who, endpoints.listImportUpdates, async ({ signal }) => {

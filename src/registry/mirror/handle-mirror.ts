@@ -21,8 +21,8 @@ export async function handleMirror(
   asked: MirrorPlace,
 ): Promise<void> {
   const { method } = exchange;
-  // The mirror of a server that has none is denied like one that is there, to whoever may not pull from it.
-  const mirror = 'name' in asked || exchange.access ? await mirrors.find(asked) : undefined;
+  // Also for nobody: the challenge has to name what the token is for, since containerd does not ask a second time.
+  const mirror = await mirrors.find(asked);
   const name = 'name' in asked ? asked.name : (mirror?.name ?? 'none');
   const full = mirrorRepository(name, asked.repository);
   if (method !== 'GET' && method !== 'HEAD') {

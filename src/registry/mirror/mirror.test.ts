@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { randomBytes } from 'node:crypto';
-import { readdir, rm, truncate } from 'node:fs/promises';
+import { readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -160,7 +160,13 @@ test('containerd names the registry with ns=: a mirror of it answers, and never 
   assert.equal(both.status, 200);
   assert.equal((await pull(registry, '/v2/base/manifests/v1?ns=docker.io')).status, 404);
   assert.equal((await pull(registry, `/v2/base/manifests/v1?ns=${registry.host}`)).status, 404);
-  assert.equal((await fetch(`${registry.url}/v2/base/manifests/v1?ns=${upstream.host}`)).status, 401);
+  const challenged = await fetch(`${registry.url}/v2/base/manifests/v1?ns=${upstream.host}`);
+  assert.equal(challenged.status, 401);
+  assert.match(challenged.headers.get('www-authenticate') ?? '', /scope="repository:mirror\/up\/base:pull"/);
+  const scopes = 'scope=repository:mirror/up/base:pull&scope=repository:base:pull';
+  const { token } = (await (await pull(registry, `/registry/token?service=x&${scopes}`)).json()) as { token: string };
+  const bearer = { authorization: `Bearer ${token}` };
+  assert.equal((await fetch(`${registry.url}/v2/base/manifests/v1?ns=${upstream.host}`, { headers: bearer })).status, 200);
   assert.equal((await pull(registry, '/v2/mirror/other/base/manifests/v1')).status, 404);
 });
 
@@ -237,7 +243,7 @@ test('a collection keeps to the quota, takes what a removed mirror left, and fil
   assert.deepEqual(await filesOf(registry), []);
 });
 
-test('a file that the disk lost or cut off is fetched again', async () => {
+test('a file that the disk lost, cut off or changed is fetched again', async () => {
   await using upstream = await startUpstream();
   const layer = randomBytes(100_000);
   upstream.addImage('base', 'v1', [layer]);
@@ -251,4 +257,12 @@ test('a file that the disk lost or cut off is fetched again', async () => {
   await truncate(file, 5_000);
   assert.deepEqual(await get(), layer);
   assert.equal(upstream.asked.length, 3);
+  const changed = Buffer.from(layer);
+  changed[7] = (changed[7] ?? 0) ^ 1;
+  await writeFile(file, changed);
+  const check = async (deep: boolean) => (await registry.registry.mirrors?.check({ deep, signal: AbortSignal.timeout(10_000) }))?.dropped;
+  assert.deepEqual(await check(false), []);
+  assert.deepEqual(await check(true), [{ server: upstream.host, digest: digestOf(layer) }]);
+  assert.deepEqual(await get(), layer);
+  assert.deepEqual(await check(true), []);
 });

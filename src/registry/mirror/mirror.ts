@@ -9,6 +9,7 @@ import type { StoredManifest } from '../catalog.ts';
 import { mirrors as isMirrorOf, type ExternalRegistries } from '../external/external-registries.ts';
 import type { ExternalRegistry } from '../external/record.ts';
 import type { ManifestReference } from '../route.ts';
+import { checkMirrors, type MirrorCheck } from './check.ts';
 import { openFetches, type FoundBlob } from './fetches.ts';
 import { mirrorOf, type Mirror } from './mirrored.ts';
 import { found, type Outcome } from './outcome.ts';
@@ -59,6 +60,8 @@ export type Mirrors = AsyncDisposable & {
   contents(mirror: Mirror, limit: number): Promise<readonly CachedImage[]>;
   /** Throws away what is cached of a server. */
   clear(server: string): Promise<Evicted>;
+  /** Looks for damage; see check.ts. */
+  check(options: { readonly deep: boolean; readonly signal: AbortSignal }): Promise<MirrorCheck>;
   /** Keeps quotas, and throws away what belongs to no mirror any more. */
   collect(signal: AbortSignal): Promise<Evicted>;
 };
@@ -257,6 +260,7 @@ export async function openMirrors(options: MirrorsOptions): Promise<Mirrors> {
     },
     contents: (mirror, limit) => shelf.contents(mirror.server, limit),
     clear: (server) => room.clear(server),
+    check: (asked) => checkMirrors({ shelf, blobs, locks }, asked),
     async collect(signal) {
       const total = { items: 0, bytes: 0 };
       const add = ({ items, bytes }: Evicted) => {

@@ -26,6 +26,7 @@ export type Shelf = {
   bytes(server: string): Promise<number>;
   /** Blobs and manifests, the least recently used first; at most `limit`. */
   oldest(server: string, limit: number): Promise<readonly Item[]>;
+  allBlobs(): Promise<readonly { readonly server: string; readonly digest: string; readonly size: number }[]>;
   servers(): Promise<readonly { readonly server: string; readonly blobs: number; readonly manifests: number; readonly bytes: number }[]>;
   contents(server: string, limit: number): Promise<readonly CachedImage[]>;
 };
@@ -211,6 +212,10 @@ export function openShelf(db: Kysely<MirrorTables>, clock: Clock): Shelf {
       return [...blobs.map(item), ...manifests.map((row) => ({ ...item(row), repository: row.repository }))]
         .sort((a, b) => (a.usedAt < b.usedAt ? -1 : a.usedAt > b.usedAt ? 1 : 0))
         .slice(0, limit);
+    },
+    async allBlobs() {
+      const rows = await db.selectFrom('mirror_blob').select(['server', 'digest', 'size']).orderBy('server').orderBy('digest').execute();
+      return rows.map((row) => ({ ...row, size: Number(row.size) }));
     },
     async servers() {
       const all = new Map<string, { server: string; blobs: number; manifests: number; bytes: number }>();
