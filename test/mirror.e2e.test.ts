@@ -170,6 +170,23 @@ test('a base image survives the outage of its registry: skopeo, podman, an impor
     }
   });
 
+  await t.test('an image is built on it, without a server and without that registry', async () => {
+    const logins = path.join(dana.folder, '.config', 'containers');
+    await mkdir(logins, { recursive: true });
+    await writeFile(
+      path.join(logins, 'auth.json'),
+      JSON.stringify({ auths: { [host]: { auth: Buffer.from(creds(dana)).toString('base64') } } }),
+    );
+    await must(dana.git(dana.folder, 'init', '-q'));
+    await writeFile(path.join(dana.folder, 'README.md'), 'on a base\n');
+    await writeFile(
+      path.join(dana.folder, 'waybill.yaml'),
+      `version: 1\nstages:\n  - { name: lint, on: [change], steps: [{ run: test -f README.md }] }\nimages:\n  - name: web\n    base: ${host}/mirror/company/team/base:v1\n    layers: [{ from: README.md, to: /README.md }]\n`,
+    );
+    await must(dana.git(dana.folder, 'add', 'README.md', 'waybill.yaml'));
+    assert.match(await must(dana.waybill('image', 'build', '--worktree')), /sha256:[0-9a-f]{64}/);
+  });
+
   await t.test('what is cached has no papers; an import of it has, made while its registry is away', async () => {
     const file = path.join(scratch, 'pod.json');
     const admit = async (image: string) => {
