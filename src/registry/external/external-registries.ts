@@ -224,7 +224,7 @@ export function openExternalRegistries(options: ExternalRegistriesOptions): Exte
     list,
     get,
     async tuneMirror(name, change) {
-      const { createdAt, ...record } = await demand(name);
+      const { createdAt, credentialsAt, ...record } = await demand(name);
       const parsed = parseRecord({ ...record, mirror: { ...record.mirror, ...change } });
       await db
         .updateTable('external_registry')
@@ -232,7 +232,7 @@ export function openExternalRegistries(options: ExternalRegistriesOptions): Exte
         .where('name', '=', name)
         .where('created_at', '=', createdAt)
         .execute();
-      return { ...parsed, createdAt };
+      return { ...parsed, createdAt, credentialsAt };
     },
     async remove(name) {
       const result = await db.deleteFrom('external_registry').where('name', '=', name).executeTakeFirst();
