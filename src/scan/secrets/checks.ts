@@ -39,7 +39,7 @@ const base64Secret: Check = ({ value }) => {
 const local =
   /^(?:localhost|127\.\d+\.\d+\.\d+|\[?::1\]?|0\.0\.0\.0|host\.docker\.internal|db|database|postgres|mysql|mariadb|mongo(?:db)?|redis|rabbitmq|cache)$/i;
 const weak =
-  /^(?:pass(?:w(?:or)?d)?|secret|test(?:ing)?|admin|root|user(?:name)?|guest|postgres|mysql|mongo|redis|rabbit(?:mq)?|docker|default|dev(?:elopment)?|local|demo|app|myuser|mypass(?:word)?|pwd|p[@4]ss\w*|token|changeme|letmein|1234\w*|abc\w{0,5}|x+|y+|\*+|\.+|\w)$/i;
+  /^pass(?:word)?[\W_]|^(?:opensesame|open sesame|pass(?:w(?:or)?d)?|secret|test(?:ing)?|admin|root|user(?:name)?|guest|postgres|mysql|mongo|redis|rabbit(?:mq)?|docker|default|dev(?:elopment)?|local|demo|app|myuser|mypass(?:word)?|pwd|p[@4]ss\w*|token|changeme|letmein|1234\w*|abc\w{0,5}|x+|y+|\*+|\.+|\w)$/i;
 
 /** `scheme://user:password@host`: not the passwords of manuals, and those of a machine's own test database are no harm. */
 const url: Check = ({ text, value, end, start, valueStart }) => {

@@ -39,6 +39,11 @@ export function isRandom(value: string, strongName: boolean): boolean {
   const parts = value.split(/[^A-Za-z0-9]+|(?<=[a-z])(?=[A-Z][a-z]{2})/).filter((part) => part !== '');
   const wordy = parts.filter((part) => /^(?:[A-Z]?[a-z]{2,}|[A-Z]{2,}|\d{1,4})$/.test(part)).join('').length;
   if (wordy > 0.6 * value.length && parts.length > 1) return false;
+  // A name of several words, however many numbers are in it: `StorageV1TokenRequest`.
+  const letters = (value.replaceAll(/[vV]\d+(?:(?:alpha|beta)\d*)?/g, '').match(/[A-Z][a-z]{3,}|^[a-z]{4,}(?=[A-Z])/g) ?? []).join(
+    '',
+  ).length;
+  if (letters >= 0.55 * value.length) return false;
   return restlessness(value) >= (value.length >= 40 ? 0.12 : 0.18);
 }
 

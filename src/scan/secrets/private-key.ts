@@ -24,9 +24,13 @@ export function judgePrivateKey({ text, start, end, now }: Candidate): Judgement
     .replaceAll(/\\+[nrt]/g, '\n')
     .replaceAll(/[^A-Za-z0-9+/=]+/g, '');
   if (body.length < shortest || /(.)\1{19,}/.test(body) || new Set(body.slice(0, 400)).size < 16) return undefined;
-  // What stands there must be mostly base64, or it is somebody's prose about keys.
-  const dense = block.replaceAll(/\\+[nrt]/g, '').replaceAll(/[\s"'#>+|,*\\]/g, '');
-  if (body.length < 0.8 * dense.length - 200) return undefined;
+  // What follows must be base64 at once, but for how a language writes a text of several lines; or it is somebody's code about keys.
+  const bare = block
+    .replaceAll(headers, '')
+    .replaceAll(/\\+[nrt]/g, '')
+    .replaceAll(/["'`]\s{0,80}[+.,]?\s{0,80}["'`]/g, '')
+    .replaceAll(/^[\s#>|*/]+|[\s"'`#>|*\\]+/gm, '');
+  if (!/^[A-Za-z0-9+/]{60}/.test(bare)) return undefined;
   const value = body.replaceAll('=', '');
   const kind = text.slice(start, end);
   if (/ENCRYPTED/.test(kind) || /Proc-Type: ?4, ?ENCRYPTED/.test(block) || isEncryptedOpenSsh(kind, body))
