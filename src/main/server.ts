@@ -14,6 +14,7 @@ import { messageOf } from '../kernel/error.ts';
 import { attestations } from '../ledger/attestations.ts';
 import { openLedger } from '../ledger/ledger.ts';
 import { collectRegistry } from '../ops/collect-registry.ts';
+import { inspectPush } from '../ops/inspect-push.ts';
 import { recoverImports } from '../ops/import-image.ts';
 import { propose } from '../ops/propose.ts';
 import { recordRefusal } from '../ops/record-refusal.ts';
@@ -151,6 +152,7 @@ export async function server(
       hold: () => moving.share(),
       onProposed: (change, version) => propose(world, change, version),
       onInitialPush: async (push) => startInitial(world, { ...push, tree: await source.treeOf(push.repository, push.commit) }),
+      inspectPush: (push) => inspectPush({ clock, scanner: 'waybill server', logger }, push),
       onRefused: (refusal) => refused(`push to ${refusal.ref} of ${refusal.repository} by ${refusal.person}`, refusal.reason),
     }),
   );

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { Readable } from 'node:stream';
-import { WaybillError, messageOf } from '../../kernel/error.ts';
+import { withDeadline } from '../../kernel/deadline.ts';
+import { WaybillError, isWaybillError, messageOf } from '../../kernel/error.ts';
 
 /** Where git is started. */
 export type GitPlace = {
@@ -19,7 +20,7 @@ const always: readonly string[] = [
   '--no-replace-objects',
   '--no-optional-locks',
 ];
-const idle = 10 * 60_000;
+const deadline = 30 * 60_000;
 const mostOutput = 1024 ** 3;
 
 /** Chunks of what a git command prints. @throws WaybillError GIT_FAILED, MISSING_PROGRAM, CANCELLED, LIMIT_EXCEEDED */
@@ -29,12 +30,12 @@ export async function* gitOutput(
   signal: AbortSignal,
   input?: Iterable<string>,
 ): AsyncGenerator<Buffer> {
+  using limit = withDeadline(signal, deadline, `git ${args[0] ?? ''}`);
   const child = spawn('git', [...always, ...args], {
     cwd: place.folder,
     ...(place.env === undefined ? {} : { env: place.env }),
     stdio: ['pipe', 'pipe', 'pipe'],
-    signal,
-    timeout: idle,
+    signal: limit.signal,
     killSignal: 'SIGKILL',
   });
   let words = '';
@@ -51,6 +52,7 @@ export async function* gitOutput(
   try {
     yield* child.stdout as AsyncIterable<Buffer>;
     const { code, error } = await ended;
+    if (limit.signal.aborted && isWaybillError(limit.signal.reason)) throw limit.signal.reason;
     if (signal.aborted) throw new WaybillError('CANCELLED', `git ${args[0] ?? ''} was stopped`, { cause: signal.reason });
     if (error && 'code' in error && error.code === 'ENOENT') throw new WaybillError('MISSING_PROGRAM', 'git', { cause: error });
     if (code !== 0)

@@ -35,6 +35,12 @@ export function gitRangeSource(place: GitPlace, base: readonly string[], head: s
   };
 }
 
+/** What a push brings that no ref has yet. @param tip of the branch that it is for */
+export function gitPushSource(place: GitPlace, head: string, tip: string | undefined): ChangeSource {
+  const { before } = gitRangeSource(place, tip === undefined ? [] : [tip], head);
+  return { added: blobSource(place, 'what the push adds', (signal) => reachableBlobs(place, [head, '--not', '--all'], signal)), before };
+}
+
 /** Every blob of the history of all branches and tags, each once, but for those in `known`. */
 export function gitHistorySource(place: GitPlace, known: { has(blob: string): boolean }, refs: readonly string[] = ['--all']): TreeSource {
   return blobSource(place, 'the whole history', async (signal) =>

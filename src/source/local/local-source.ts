@@ -29,6 +29,19 @@ import { abandonChange, reviewChange, type Actor, type ReviewOptions } from './r
 
 export type InitialPush = { readonly repository: RepositoryName; readonly commit: GitOid; readonly person: PersonId };
 
+/** A push that is allowed by its refs, whose objects are here and whose refs are not. */
+export type InspectedPush = {
+  readonly repository: RepositoryName;
+  readonly person: PersonId;
+  readonly head: GitOid;
+  /** Of the protected branch; undefined before its first push. */
+  readonly tip?: GitOid;
+  /** The bare repository, and the whole environment of a git process in it. */
+  readonly folder: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+};
+
 export type LocalSourceOptions = {
   readonly store: Store;
   readonly identity: Identity;
@@ -45,6 +58,8 @@ export type LocalSourceOptions = {
   /** After an administrator's first push is recorded; as above. */
   onInitialPush(push: InitialPush): Promise<{ readonly message: string }>;
   onRefused?(refusal: Refusal): void;
+  /** Looks at what a push adds before anything of it is recorded; a WaybillError that it throws refuses the push. */
+  inspectPush?(push: InspectedPush): Promise<void>;
   /** Held around everything that moves refs or folders together with rows, and around nothing that waits for a client. */
   hold?(): Promise<Disposable>;
   /** Default 1, which is also the least. */
@@ -134,6 +149,18 @@ export async function openLocalSource(options: LocalSourceOptions): Promise<Loca
     using _held = await options.hold?.();
     return await move();
   };
+  const inspect = async ({ repository, person }: Push, head: GitOid) => {
+    const tip = await tipOf(git, repository.folder, repository.protectedBranch);
+    await options.inspectPush?.({
+      repository: repository.name,
+      person,
+      head,
+      ...(tip === undefined ? {} : { tip }),
+      folder: repository.folder,
+      environment: git.environment,
+      signal: closing.signal,
+    });
+  };
   const judge: Judge = {
     logger,
     refused: (refusal) => {
@@ -142,10 +169,12 @@ export async function openLocalSource(options: LocalSourceOptions): Promise<Loca
     },
     isEmpty: async (repository) => (await tipOf(git, repository.folder, repository.protectedBranch)) === undefined,
     async pushInitial({ repository, person }, head) {
+      await inspect({ repository, person }, head);
       await held(() => pushInitial(parts, { repository, person, head }));
       return told(() => options.onInitialPush({ repository: repository.name, commit: head, person }));
     },
     async propose({ repository, person }, head, pushOptions) {
+      await inspect({ repository, person }, head);
       const proposal = await held(() => propose(parts, { repository, person, head, wish: parsePushOptions(pushOptions) }));
       return { proposal, ...(await told(() => options.onProposed(proposal.change, proposal.version))) };
     },
