@@ -6,6 +6,7 @@ import { auditCommands } from './commands/audit.ts';
 import { changeCommands } from './commands/changes.ts';
 import { databaseCommands } from './commands/database.ts';
 import { evidenceCommands } from './commands/evidence.ts';
+import { hookCommands } from './commands/hook.ts';
 import { imageCommands } from './commands/image.ts';
 import { lintCommands } from './commands/lint.ts';
 import { loginCommands } from './commands/login.ts';
@@ -43,6 +44,7 @@ export function commandLine(context: CliContext): Command {
   registryCommands(program, context);
   auditCommands(program, context);
   scanCommands(program, context);
+  hookCommands(program, context);
   databaseCommands(program, context);
   traceCommands(program, context);
   acceptJsonAnywhere(program);
