@@ -7,6 +7,7 @@ import type { CliContext } from '../src/cli/context.ts';
 import { commandLine } from '../src/cli/program.ts';
 import { errorTable } from '../src/kernel/error-table.ts';
 import { parsePipeline } from '../src/plan/parse.ts';
+import { parseRules } from '../src/scan/secrets/rule-file.ts';
 import { parseWaivers } from '../src/scan/waivers.ts';
 
 // Documents rot where nobody runs them: what they name must exist.
@@ -60,13 +61,17 @@ test('every file of this repository that a document names is there', () => {
   assert.deepEqual(missing, []);
 });
 
-test('every whole pipeline file and file of waivers in a document is valid', () => {
+test('every whole pipeline file, file of waivers and file of rules in a document is valid', () => {
   let seen = 0;
   for (const [file, text] of texts)
     for (const [, yaml = ''] of text.matchAll(/^```yaml\n(version: 1\n[^]*?)^```/gm)) {
       seen += 1;
       if (/^salt:/m.test(yaml)) {
         parseWaivers(yaml.replaceAll('…', '0'.repeat(32)), file);
+        continue;
+      }
+      if (/^rules:/m.test(yaml)) {
+        parseRules(yaml, file);
         continue;
       }
       const parsed = parsePipeline(yaml, file);
@@ -118,7 +123,7 @@ function problemOf(words: readonly string[]): string | undefined {
   let command = program;
   let leaf = false;
   for (const word of words) {
-    if (word.startsWith('-')) {
+    if (word.startsWith('-') && word !== '-') {
       const flag = word.replace(/[=,.].*$/, '');
       const known = [...command.options, ...program.options].some((option) => option.long === flag || option.short === flag);
       if (!known && !['--help', '--version'].includes(flag)) return `${command.name()} has no option ${flag}`;

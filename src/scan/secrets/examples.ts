@@ -21,7 +21,7 @@ const alphabets: Readonly<Record<string, string>> = {
 
 /**
  * Fills the templates of an example with made-up characters, the same for the same seed: `<hex:32>`, `<uuid>`, `<crc62>` (30 characters and their checksum), `<pem:N>`
- * (lines of base64), `<basic>` (base64 of `user:password`), `<b64word:N>`, `<jwt>`. So nothing that looks like a credential stands in the source.
+ * (lines of base64), `<pemhead>` (base64 of a key's first line), `<basic>` (base64 of `user:password`), `<b64word:N>`, `<jwt>`. So nothing that looks like a credential stands in the source.
  */
 export function fillExample(template: string, seed: string): string {
   let calls = 0;
@@ -55,6 +55,8 @@ export function fillExample(template: string, seed: string): string {
       }
       case 'pem':
         return (draw(alphabets['b64'] ?? '', count).match(/.{1,64}/g) ?? []).join('\n');
+      case 'pemhead':
+        return Buffer.from('-----BEGIN RSA PRIVATE KEY-----\n\n').toString('base64');
       case 'basic':
         return Buffer.from(`anna:${draw(alphabets['alnum'] ?? '', 20)}`).toString('base64');
       case 'b64word':

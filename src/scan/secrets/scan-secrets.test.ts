@@ -140,7 +140,11 @@ suite('where credentials are found', () => {
   });
 
   test('in binary files, where they cannot be there by chance', async () => {
-    const binary = Buffer.concat([Buffer.alloc(100), Buffer.from(`password = "Zf3D0LXCM3EIMbgJpUNn"\0${secret}\0`), Buffer.alloc(50)]);
+    const binary = Buffer.concat([
+      Buffer.alloc(100),
+      Buffer.from(`password = "${fillExample('<alnum:20>', 'binary')}"\0${secret}\0`),
+      Buffer.alloc(50),
+    ]);
     assert.equal((await scan({ binary })).findings.length, 1);
   });
 });

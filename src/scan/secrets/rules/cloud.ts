@@ -64,7 +64,7 @@ export const cloudRules: readonly Rule[] = [
     'aws-amazon-bedrock-api-key-short-lived',
     'Amazon Bedrock API key, short-lived',
     aws,
-    'bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t[A-Za-z0-9+/=_-]{0,3000}',
+    'bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t[A-Za-z0-9+/=_-]{20,3000}',
     'bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t<b64:60>',
     { severity: 'medium' },
   ),

@@ -107,7 +107,7 @@ export const structureRules: readonly Rule[] = [
     keyFix,
     String.raw`(LS0tLS1CRUdJTi[A-Za-z0-9+/]{4,40}(?:UFJJVkFURSBLRVkt|BSSVZBVEUgS0VZL|QUklWQVRFIEtFWS)[A-Za-z0-9+/]{60,20000}={0,2})`,
     { before: 0, after: 20_100, keywords: ['ls0tls1crudjtib', 'ls0tls1crudjti'] },
-    'LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVkt<b64:200>',
+    '<pemhead><b64:200>',
     { severity: 'critical', rank: 15 },
   ),
   around(
@@ -173,7 +173,7 @@ export const structureRules: readonly Rule[] = [
     'odbc-connection-string-password',
     'Password in a connection string',
     'change the password of that login',
-    String.raw`(?:password|pwd)\s{0,3}=\s{0,3}([^;"'\s<>{}$%]{5,120})(?=\s{0,3}(?:;|["']))`,
+    String.raw`(?:password|pwd)\s{0,3}=\s{0,3}([^;"'\s<>{}$%\\()[\]]{5,120})(?=\s{0,3}(?:;|["']))`,
     { before: 600, after: 200, keywords: ['server=', 'data source=', 'user id=', 'uid=', 'initial catalog=', 'accountendpoint='] },
     'Server=tcp:db.shop.net;Database=shop;User Id=app;Password=<alnum:16>;Encrypt=true',
     {
@@ -217,7 +217,7 @@ export const structureRules: readonly Rule[] = [
     'rotate the client certificate of the cluster',
     String.raw`client-key-data:\s{0,4}["']?([A-Za-z0-9+/]{100,10000}={0,2})`,
     { before: 0, after: 10_100, keywords: ['client-key-data'] },
-    'client-key-data: LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVkt<b64:400>',
+    'client-key-data: <pemhead><b64:400>',
     { severity: 'critical', rank: 18 },
   ),
   around(
@@ -268,7 +268,7 @@ export const structureRules: readonly Rule[] = [
     'netrc-password',
     'Password in .netrc',
     'change the password, or revoke the token there',
-    String.raw`\bmachine\s{1,20}\S{1,200}\s{1,20}login\s{1,20}\S{1,200}\s{1,20}password\s{1,20}(\S{4,300})`,
+    String.raw`\bmachine\s{1,20}\S{1,200}\s{1,20}login\s{1,20}\S{1,200}\s{1,20}password\s{1,20}([^\s<>{}$]{4,300})(?=\s|$)`,
     { before: 0, after: 800, keywords: ['machine'] },
     'machine git.shop.net login anna password <alnum:20>',
     { severity: 'high', check: 'password', rank: 8, none: ['machine example.com login anna password changeme'] },
