@@ -9,7 +9,8 @@ import type { RecordFile, RecordFiles } from './record-files.ts';
 
 const stored = 0;
 const deflated = 8;
-const windowBytes = 4 * 1024 ** 2;
+const windowBytes = 1024 ** 2;
+const mostWindows = 3;
 
 /**
  * The advisories in a ZIP archive, one after the other, whatever its size: nothing is unpacked to the disk, so that names of entries can do no harm. An entry
@@ -74,12 +75,12 @@ function unpack(entry: Entry, data: Buffer): RecordFile {
   }
 }
 
-/** Reads a window of the file at a time: entries are small, and stand in the order of the directory as a rule. */
+/** Reads windows of the file: entries are small, and stand in the order of the directory, which stands elsewhere and is read in turn with them. */
 class WindowReader extends RandomAccessReader {
   readonly #handle: FileHandle;
   readonly #size: number;
-  #window: Buffer = Buffer.alloc(0);
-  #from = 0;
+  /** The one that was used last comes first. */
+  #windows: readonly { readonly from: number; readonly bytes: Buffer }[] = [];
 
   constructor(handle: FileHandle, size: number) {
     super();
@@ -90,12 +91,12 @@ class WindowReader extends RandomAccessReader {
   /** @throws Error past the end of the file */
   async bytes(position: number, length: number): Promise<Buffer> {
     if (length > windowBytes) return await this.#load(position, length);
-    if (position < this.#from || position + length > this.#from + this.#window.length) {
-      this.#window = await this.#load(position, Math.min(windowBytes, Math.max(length, this.#size - position)));
-      this.#from = position;
-    }
-    const at = position - this.#from;
-    return this.#window.subarray(at, at + length);
+    const known = this.#windows.find(({ from, bytes }) => position >= from && position + length <= from + bytes.length);
+    const size = Math.min(windowBytes, Math.max(length, this.#size - position));
+    const window = known ?? { from: position, bytes: await this.#load(position, size) };
+    if (window !== this.#windows[0]) this.#windows = [window, ...this.#windows.filter((one) => one !== window)].slice(0, mostWindows);
+    const at = position - window.from;
+    return window.bytes.subarray(at, at + length);
   }
 
   override read(buffer: Buffer, offset: number, length: number, position: number, callback: (error: Error | null) => void): void {
