@@ -27,7 +27,17 @@ export type BoundVersion = { readonly version: string; readonly ecosystem: Bound
 
 export function boundVersion(order: VersionOrder, version: string): BoundVersion {
   const ecosystem = order.bind(version);
-  return { version, ecosystem, semver: order === semverOrder || order === goOrder ? ecosystem : semverOrder.bind(version) };
+  if (order === semverOrder || order === goOrder) return { version, ecosystem, semver: ecosystem };
+  let semver: { readonly bound: Bound } | undefined;
+  return {
+    version,
+    ecosystem,
+    // Hardly ever asked for, and slow where the version is none.
+    get semver() {
+      semver ??= { bound: semverOrder.bind(version) };
+      return semver.bound;
+    },
+  };
 }
 
 /** The evaluation of OSV's schema ("affected[].ranges[].events", "Evaluation"): listed, or in one of the ranges. */
