@@ -28,7 +28,7 @@ export type TreeFile = {
 };
 
 /** A file up to this size comes in one piece. */
-export const pieceBytes = 4 * 1024 * 1024;
+export const pieceBytes = 1024 * 1024;
 
 /**
  * The whole content.

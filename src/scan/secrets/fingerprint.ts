@@ -9,6 +9,7 @@ const bytes = 16;
 export class Fingerprints {
   readonly #salt: Buffer;
   readonly #known = new Map<string, Promise<string>>();
+  readonly #lanes: Promise<unknown>[] = [];
 
   /** @param salt of the repository, hexadecimal */
   constructor(salt: string) {
@@ -17,15 +18,21 @@ export class Fingerprints {
     this.#salt = Buffer.from(salt, 'hex');
   }
 
-  /** 32 hexadecimal digits. `value` has one character for each byte. */
+  /** 32 hexadecimal digits. `value` has one character for each byte. Two are made at once: each takes its memory. */
   of(value: string): Promise<string> {
     const known = this.#known.get(value);
     if (known) return known;
-    const made = new Promise<string>((resolve, reject) => {
-      scrypt(Buffer.from(value, 'latin1'), this.#salt, bytes, cost, (error, key) => (error ? reject(error) : resolve(key.toString('hex'))));
-    });
+    const lane = this.#known.size % 2;
+    const made = (this.#lanes[lane] ?? Promise.resolve()).then(() => this.#make(value));
+    this.#lanes[lane] = made.catch(() => {});
     this.#known.set(value, made);
     return made;
+  }
+
+  #make(value: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      scrypt(Buffer.from(value, 'latin1'), this.#salt, bytes, cost, (error, key) => (error ? reject(error) : resolve(key.toString('hex'))));
+    });
   }
 }
 

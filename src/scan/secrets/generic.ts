@@ -9,9 +9,11 @@ import { isPlaceholder } from './placeholder.ts';
  */
 export function judgeGeneric(candidate: Candidate): Judgement {
   const { text, value, valueStart, nameEnd, path } = candidate;
+  // The cheapest first: most values are words.
+  if (!isRandom(value, true) || harmlessPath.test(path)) return undefined;
   const name = nameAround(text, nameEnd);
   const between = text.slice(nameEnd, valueStart);
-  if (harmless.test(name) || harmless.test(between) || harmlessPath.test(path)) return undefined;
+  if (harmless.test(name) || harmless.test(between)) return undefined;
   const line = text.slice(lineStart(text, nameEnd, 200), valueStart + value.length + 100);
   if (harmlessLine.test(line)) return undefined;
   // An empty `NAME=` whose value would be the next line, and what is called or looked up rather than written down.
@@ -19,7 +21,7 @@ export function judgeGeneric(candidate: Candidate): Judgement {
     return undefined;
   const after = text.charAt(valueStart + value.length);
   if (after === '(' || after === '[' || after === '{') return undefined;
-  return isRandom(value, strong.test(name)) ? {} : undefined;
+  return strong.test(name) || isRandom(value, false) ? {} : undefined;
 }
 
 /** Whether a value is one that a machine drew. A strong name, which leaves no doubt about what it is given, asks for less. */
