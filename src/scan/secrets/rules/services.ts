@@ -757,13 +757,23 @@ export const serviceRules: readonly Rule[] = [
   ),
   assigned('twitter-api-key', 'X (Twitter) API key', twitter, ['twitter'], '[A-Za-z0-9]{25}', '<alnum:25>', { entropy: 3.3 }),
   assigned('twitter-api-secret', 'X (Twitter) API secret', twitter, ['twitter'], '[A-Za-z0-9]{50}', '<alnum:50>', { entropy: 3.5 }),
-  token(
+  assigned(
     'twitter-bearer-token',
     'X (Twitter) bearer token',
     twitter,
-    'A{20,22}[A-Za-z0-9%]{80,100}(?![A-Za-z0-9%])',
+    ['twitter', 'bearer'],
+    'A{20,22}[A-Za-z0-9%]{80,100}',
     'AAAAAAAAAAAAAAAAAAAAAA<alnum:86>',
-    { keywords: ['aaaaaaaaaaaaaaaaaaaa'], repeats: true, entropy: 3.5, rank: 9 },
+    { check: 'test-only', entropy: 3.5, rank: 9 },
+  ),
+  around(
+    'twitter-bearer-header',
+    'X (Twitter) bearer token in a header',
+    twitter,
+    'Bearer (A{20,22}[A-Za-z0-9%]{80,100})(?![A-Za-z0-9%])',
+    { before: 0, after: 140, keywords: ['bearer aaaaaaaaaa'] },
+    'Authorization: Bearer AAAAAAAAAAAAAAAAAAAAAA<alnum:86>',
+    { repeats: true, entropy: 3.5, rank: 9 },
   ),
   assigned(
     'linkedin-client-id',
@@ -813,14 +823,14 @@ export const serviceRules: readonly Rule[] = [
     'sl.<word:135>',
     { severity: 'medium', entropy: 4 },
   ),
-  around(
+  assigned(
     'dropbox-long-lived-api-token',
     'Dropbox long-lived token',
     'revoke it in the app console',
-    '(?<![A-Za-z0-9])([A-Za-z0-9]{11}AAAAAAAAAA[A-Za-z0-9_=-]{43})(?![A-Za-z0-9_=-])',
-    { before: 12, after: 60, keywords: ['aaaaaaaaaa'] },
+    ['dropbox'],
+    '[A-Za-z0-9]{11}AAAAAAAAAA[A-Za-z0-9_=-]{43}',
     '<alnum:11>AAAAAAAAAA<word:43>',
-    { repeats: true, entropy: 3.5 },
+    { check: 'test-only', entropy: 3.5 },
   ),
   token(
     'adobe-client-secret',
