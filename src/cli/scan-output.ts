@@ -100,9 +100,11 @@ export function scanTable(report: ScanReport, verdict: ScanVerdict, paint: Paint
 function findingLines(finding: WeighedFinding, paint: Paint): string[] {
   const state = finding.waiver
     ? `accepted by ${finding.waiver.owner} until ${finding.waiver.expires}: ${finding.waiver.reason}`
-    : finding.isNew
-      ? ''
-      : 'known';
+    : finding.kind === 'secret' && finding.allowed !== undefined
+      ? `allowed in its line: ${finding.allowed}`
+      : finding.isNew
+        ? ''
+        : 'known';
   const lines = [
     `${paint(styles[finding.severity], finding.severity.padEnd(8))}  ${paint('bold', plain(finding.title))}${state === '' ? '' : `  ${paint('dim', plain(state))}`}`,
   ];

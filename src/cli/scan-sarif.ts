@@ -81,6 +81,9 @@ function result(finding: WeighedFinding, ruleIndex: number): object {
       : {}),
     partialFingerprints: { 'waybillKey/v1': finding.key },
     baselineState: finding.isNew ? 'new' : 'unchanged',
+    ...(finding.kind === 'secret' && finding.allowed !== undefined && !finding.waiver
+      ? { suppressions: [{ kind: 'inSource', status: 'accepted', justification: finding.allowed }] }
+      : {}),
     ...(finding.waiver
       ? {
           suppressions: [

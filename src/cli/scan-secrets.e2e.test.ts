@@ -67,6 +67,9 @@ suite('waybill scan secrets', { concurrency: 2 }, () => {
     assert.equal((await waybill(folder, 'scan', 'secrets', '--history')).code, 2);
     assert.equal((await waybill(folder, 'scan', 'secrets', '--fail', 'critical', 'a.txt')).code, 0);
     assert.equal((await run(folder, bin, ['scan', 'secrets', '-'], `token: ${secret}`)).code, 1);
+    const allowed = await run(folder, bin, ['scan', 'secrets', '-'], `token: ${secret} # waybill:allow opens nothing`);
+    assert.equal(allowed.code, 0);
+    assert.match(allowed.out, /allowed in its line: opens nothing/);
   });
 
   test('SARIF and JSON are what they must be, and no form of output holds the value', async () => {
