@@ -15,6 +15,7 @@ import { pullSecretCommands } from './commands/pull-secret.ts';
 import { registryCommands } from './commands/registry.ts';
 import { runCommand } from './commands/run.ts';
 import { runsCommands } from './commands/runs.ts';
+import { sbomCommand } from './commands/sbom.ts';
 import { scanCommands } from './commands/scan.ts';
 import { traceCommands } from './commands/trace.ts';
 import type { CliContext } from './context.ts';
@@ -45,6 +46,7 @@ export function commandLine(context: CliContext): Command {
   auditCommands(program, context);
   scanCommands(program, context);
   hookCommands(program, context);
+  sbomCommand(program, context);
   databaseCommands(program, context);
   traceCommands(program, context);
   acceptJsonAnywhere(program);

@@ -42,18 +42,24 @@ export function wholeNumber(text: string): number {
   return Number(text);
 }
 
-/** Tells what was found and judged, in the format that was asked for, and sets the status: 0 passed, 1 not. */
+/**
+ * Tells what was found and judged, in the format that was asked for, and sets the status: 0 passed, 1 not.
+ * @param others texts of formats that this scan alone knows
+ */
 export async function tellScan(
   context: CliContext,
   program: Command,
   options: ScanOutputOptions,
   report: ScanReport,
   verdict: ScanVerdict,
+  others: Readonly<Record<string, () => Promise<string>>> = {},
 ): Promise<void> {
   const format = wantsJson(program) && options.format === 'table' ? 'json' : options.format;
   const colour = context.colour && options.output === undefined;
-  const text =
-    format === 'json'
+  const other = others[format];
+  const text = other
+    ? await other()
+    : format === 'json'
       ? JSON.stringify(scanJson(report, verdict), null, 2)
       : format === 'sarif'
         ? JSON.stringify(sarif(report, verdict), null, 2)
@@ -98,13 +104,16 @@ export function scanTable(report: ScanReport, verdict: ScanVerdict, paint: Paint
 }
 
 function findingLines(finding: WeighedFinding, paint: Paint): string[] {
+  const harmless = finding.kind === 'vulnerability' ? finding.notAffected : undefined;
   const state = finding.waiver
     ? `accepted by ${finding.waiver.owner} until ${finding.waiver.expires}: ${finding.waiver.reason}`
     : finding.kind === 'secret' && finding.allowed !== undefined
       ? `allowed in its line: ${finding.allowed}`
-      : finding.isNew
-        ? ''
-        : 'known';
+      : harmless !== undefined
+        ? `does no harm: ${harmless}`
+        : finding.isNew
+          ? ''
+          : 'known';
   const lines = [
     `${paint(styles[finding.severity], finding.severity.padEnd(8))}  ${paint('bold', plain(finding.title))}${state === '' ? '' : `  ${paint('dim', plain(state))}`}`,
   ];
@@ -124,9 +133,20 @@ function findingLines(finding: WeighedFinding, paint: Paint): string[] {
       `          ${paint('dim', `${finding.rule}:${finding.fingerprint}${finding.validity === 'unknown' ? '' : `  ${finding.validity}`}`)}`,
     );
   if (finding.kind === 'vulnerability')
-    for (const way of finding.paths.slice(0, 2)) lines.push(`          ${paint('dim', `by ${plain(way.join(' › '))}`)}`);
-  if (finding.fix !== '' && !finding.waiver) lines.push(`          ${paint('cyan', 'fix')} ${plain(finding.fix)}`);
+    for (const way of finding.paths.slice(0, 2)) lines.push(`          ${paint('dim', `by ${plain(way.map(shortPurl).join(' › '))}`)}`);
+  if (finding.fix !== '' && !finding.waiver && harmless === undefined)
+    lines.push(`          ${paint('cyan', 'fix')} ${plain(finding.fix)}`);
   return lines;
+}
+
+/** `@scope/name@1.0.0` of a package URL; anything else as it is. */
+function shortPurl(name: string): string {
+  if (!name.startsWith('pkg:')) return name;
+  try {
+    return decodeURIComponent(name.replace(/^pkg:[^/]+\//, '').replace(/[?#].*$/, ''));
+  } catch {
+    return name;
+  }
 }
 
 /** What "nothing found" rests on. */

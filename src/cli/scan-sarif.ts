@@ -13,7 +13,7 @@ const levels: Readonly<Record<Severity, 'error' | 'warning' | 'note'>> = {
 /** What code hosts sort by: GitHub reads `security-severity` as a CVSS score. */
 const scores: Readonly<Record<Severity, string>> = { critical: '9.5', high: '8.0', unknown: '8.0', medium: '5.5', low: '2.0' };
 
-/** SARIF 2.1.0 (OASIS), one run. Waived findings are suppressed ones (§3.27.23), known ones are `unchanged` (§3.27.24), gaps are notifications too (§3.20.21). */
+/** SARIF 2.1.0 (OASIS), one run. Findings that are waived, or do no harm by VEX, are suppressed ones (§3.27.23), known ones are `unchanged` (§3.27.24), gaps are notifications too (§3.20.21). */
 export function sarif(report: ScanReport, verdict: ScanVerdict): object {
   const ids = [...new Set(verdict.findings.map(ruleOf))];
   const [name = 'waybill', version = '0'] = report.scanner.split(' ');
@@ -94,7 +94,9 @@ function result(finding: WeighedFinding, ruleIndex: number): object {
             },
           ],
         }
-      : {}),
+      : finding.kind === 'vulnerability' && finding.notAffected !== undefined
+        ? { suppressions: [{ kind: 'external', status: 'accepted', justification: finding.notAffected }] }
+        : {}),
   };
 }
 

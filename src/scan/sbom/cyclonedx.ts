@@ -1,7 +1,9 @@
 import { digestOf } from '../../kernel/digest.ts';
 import { canonicalJson } from '../../kernel/json.ts';
 import type { Component, Inventory } from '../component.ts';
-import type { Place } from '../finding.ts';
+import type { Skipped } from '../coverage.ts';
+import type { Place, VulnerabilityFinding } from '../finding.ts';
+import { vulnerabilitiesOf } from './vulnerabilities.ts';
 
 /** What a list of components is about. */
 export type SbomSubject = {
@@ -22,6 +24,9 @@ export type SbomOptions = {
   readonly timestamp?: string;
   /** purls that were found in the source only, and not in the image. */
   readonly sourceOnly?: ReadonlySet<string>;
+  /** What could not be read: then the list says of itself that it is incomplete, and why. */
+  readonly gaps?: readonly Skipped[];
+  readonly vulnerabilities?: readonly VulnerabilityFinding[];
 };
 
 const rootRef = 'waybill:subject';
@@ -29,7 +34,7 @@ const names = { sha1: 'SHA-1', sha256: 'SHA-256', sha384: 'SHA-384', sha512: 'SH
 
 /** A CycloneDX 1.6 document (ECMA-424), one line of canonical JSON. `sbom.test.ts` holds it against the official schema. */
 export function sbomOf(options: SbomOptions): string {
-  const { inventory, subject, scanner, timestamp } = options;
+  const { inventory, subject, scanner, timestamp, gaps = [], vulnerabilities } = options;
   const [tool = 'waybill', version = '0'] = scanner.split(' ');
   const projects = [...inventory.needs.keys()].filter((name) => name.startsWith('.')).sort();
   const document = {
@@ -40,6 +45,9 @@ export function sbomOf(options: SbomOptions): string {
       ...(timestamp === undefined ? {} : { timestamp }),
       tools: { components: [{ type: 'application', name: tool, version }] },
       component: { 'bom-ref': rootRef, ...subject },
+      ...(gaps.length === 0
+        ? {}
+        : { properties: gaps.map(({ path, detail }) => ({ name: 'waybill:not-read', value: `${path}: ${detail}` })) }),
     },
     components: [
       ...projects.map((project) => ({
@@ -51,6 +59,8 @@ export function sbomOf(options: SbomOptions): string {
       ...inventory.components.map((component) => componentOf(component, options.sourceOnly?.has(component.purl) === true)),
     ],
     dependencies: dependenciesOf(inventory, projects),
+    ...(gaps.length === 0 ? {} : { compositions: [{ aggregate: 'incomplete', assemblies: [rootRef], dependencies: [rootRef] }] }),
+    ...(vulnerabilities === undefined ? {} : { vulnerabilities: vulnerabilitiesOf(vulnerabilities) }),
   };
   return canonicalJson({ ...document, serialNumber: `urn:uuid:${uuidOf(canonicalJson(document))}` });
 }

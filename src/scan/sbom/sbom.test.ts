@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Spec, Validation } from '@cyclonedx/cyclonedx-library';
 import type { Component, Inventory } from '../component.ts';
+import type { VulnerabilityFinding } from '../finding.ts';
 import { inventoryFromSbom } from './read-sbom.ts';
 import { sbomOf, type SbomOptions } from './cyclonedx.ts';
 
@@ -52,6 +53,51 @@ const options: SbomOptions = {
   scanner: 'waybill 0.1.0',
 };
 
+const found: readonly VulnerabilityFinding[] = [
+  { vector: 'CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H', score: 9.8, severity: 'critical' as const, url: 'https://example.com/1' },
+  {
+    vector: 'CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N',
+    severity: 'high' as const,
+    notAffected: 'never called (anna)',
+  },
+  { severity: 'unknown' as const },
+].map((more, index) => ({
+  kind: 'vulnerability',
+  key: `k${index}`,
+  title: 'CVE-2026-1 in a 1.0.0',
+  fix: 'Take a 1.0.1.',
+  places: [{ path: 'package-lock.json' }],
+  id: 'CVE-2026-1',
+  aliases: ['GHSA-1', 'CVE-2026-1'],
+  purl: 'pkg:npm/a@1.0.0',
+  ecosystem: 'npm',
+  package: 'a',
+  version: '1.0.0',
+  fixed: ['1.0.1'],
+  paths: [['./', 'pkg:npm/a@1.0.0']],
+  ...more,
+}));
+
+test('what was found stands in it with its rating, and with what VEX says; what was not read makes it incomplete', () => {
+  const gaps = [{ path: 'pom.xml', reason: 'unknown-format' as const, detail: 'not read' }];
+  const made = JSON.parse(sbomOf({ ...options, vulnerabilities: found, gaps })) as {
+    vulnerabilities: { ratings: { method?: string }[]; references: object[]; analysis?: object }[];
+    compositions: { aggregate: string }[];
+    metadata: { properties: object[] };
+  };
+  assert.deepEqual(
+    made.vulnerabilities.map(({ ratings, analysis }) => [ratings[0]?.method, analysis]),
+    [
+      ['CVSSv31', undefined],
+      ['CVSSv4', { state: 'not_affected', detail: 'never called (anna)' }],
+      [undefined, undefined],
+    ],
+  );
+  assert.deepEqual(made.vulnerabilities[0]?.references, [{ id: 'GHSA-1', source: { name: 'GHSA' } }]);
+  assert.equal(made.compositions[0]?.aggregate, 'incomplete');
+  assert.deepEqual(made.metadata.properties, [{ name: 'waybill:not-read', value: 'pom.xml: not read' }]);
+});
+
 async function validate(text: string): Promise<void> {
   const problems = await new Validation.JsonStrictValidator(Spec.Version.v1dot6).validate(text);
   assert.equal(problems, null, JSON.stringify(problems));
@@ -61,6 +107,7 @@ test('it is valid by the official schema of CycloneDX 1.6', async () => {
   await validate(sbomOf(options));
   await validate(sbomOf({ ...options, timestamp: '2026-11-22T10:00:00Z' }));
   await validate(sbomOf({ ...options, inventory: { components: [], needs: new Map() } }));
+  await validate(sbomOf({ ...options, vulnerabilities: found, gaps: [{ path: 'pom.xml', reason: 'unknown-format', detail: 'not read' }] }));
   // And the validator refuses what is wrong.
   const broken = sbomOf(options).replace('"specVersion":"1.6"', '"specVersion":"1.6","nonsense":1');
   await assert.rejects(validate(broken));
