@@ -82,7 +82,8 @@ const curlUser: Check = ({ value }) => {
   const colon = text.indexOf(':');
   const secret = text.slice(colon + 1) || text.slice(0, colon);
   if (colon < 0 || secret.length < 3 || /[<>[\]]|\$[\w({]|\{\{/.test(text.replaceAll(/\$\d/g, ''))) return undefined;
-  if (/^\$\w+$/.test(secret) || isPlaceholder(secret) || weak.test(secret)) return undefined;
+  const bare = secret.replace(/^\{([^{}]*)\}$/, '$1');
+  if (/^\$\w+$/.test(secret) || isPlaceholder(bare) || weak.test(bare)) return undefined;
   return {};
 };
 

@@ -80,7 +80,7 @@ const harmless = new RegExp(
     '(?:page|next|continuation|pagination|sync|cursor|nextpage|public|lock|cancel(?:lation)?|cancell?ation|design|sas[_.-]?policy|syntax|lex|parse\\w*|comment|keyword|string|operator)[_.-]?tokens?(?![a-z])',
     'token(?:iz\\w*|s(?:[_.-]|$)|[_.-]?(?:endpoint|url|uri|type|file|path|name|id|length|size|kind|index|count|limit|issuer|audience|address|symbol|contract|expir\\w*|lifetime|ttl|budget|usage|pattern|class|value[_.-]?type))(?![a-z])',
     'password[_.-]?(?:hash|length|field|policy|reset[_.-]?url|file|path|label|hint|regex|pattern|strength|min|max|input)|puttypassword|passwordless',
-    'jsonwebtoken|checksum|digest|integrity|fingerprint|md5|sha[_-]?(?:1|224|256|384|512)|etag|revision|srcrev|commit|nonce|content[_.-]?hash|bytecode|abi(?![a-z])',
+    'jsonwebtoken|checksum|digest|integrity|fingerprint|md5|sha[_-]?(?:1|224|256|384|512)|etag|revision|srcrev|(?<![a-z_.-])commit|commit[_.-]?(?:id|sha|hash|ref)|nonce|content[_.-]?hash|bytecode|abi(?![a-z])',
   ].join('|'),
   'i',
 );

@@ -380,7 +380,7 @@ export const codeRules: readonly Rule[] = [
       keywords: ['s.'],
       entropy: 3.5,
       severity: 'critical',
-      allow: [{ expressions: [String.raw`^s\.[A-Za-z]{24}$`, String.raw`^s\.[a-z]+[A-Z][a-z]+`, String.raw`^s\.[a-z]{4}`] }],
+      allow: [{ expressions: [String.raw`^s\.[A-Za-z]{24}$`, String.raw`^s\.[a-z]+[A-Z][a-z]+`] }],
       none: ['s.thisIsAFunctionNameOfMine'],
     },
   ),

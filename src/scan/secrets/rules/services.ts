@@ -8,6 +8,9 @@ const square = 'replace it in the Square developer dashboard';
 const twitter = 'regenerate it under Keys and tokens in the developer portal';
 const uuid = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
 
+/** As they write it: not hexadecimal alone. */
+const loose = '[a-z0-9]{8}-(?:[a-z0-9]{4}-){3}[a-z0-9]{12}';
+
 /** Payments, shops, messages, mail, social networks, offices. */
 export const serviceRules: readonly Rule[] = [
   token(
@@ -335,7 +338,7 @@ export const serviceRules: readonly Rule[] = [
     'microsoft-teams-webhook',
     'Microsoft Teams webhook URL',
     'remove the connector from the channel',
-    `https://[a-z0-9-]{1,80}\\.webhook\\.office\\.com/webhookb2/${uuid}@${uuid}/IncomingWebhook/[a-z0-9]{32}/${uuid}(?:/[\\w-]{1,80})?`,
+    `https://[a-z0-9-]{1,80}\\.webhook\\.office\\.com/webhookb2/${loose}@${loose}/IncomingWebhook/[a-z0-9]{32}/${loose}(?:/[\\w-]{1,80})?`,
     { before: 100, after: 260, keywords: ['.webhook.office.com/'] },
     'https://shop.webhook.office.com/webhookb2/<uuid>@<uuid>/IncomingWebhook/<hex:32>/<uuid>',
     { flags: 'i' },
@@ -374,7 +377,7 @@ export const serviceRules: readonly Rule[] = [
     { entropy: 3.3 },
   ),
   around(
-    'telegram-bot-api-token',
+    'telegram-bot-token',
     'Telegram bot token',
     'revoke it with @BotFather',
     String.raw`(?<![\w:])([0-9]{8,10}:AA[A-Za-z0-9_-]{33})(?![A-Za-z0-9_-])`,
@@ -382,7 +385,16 @@ export const serviceRules: readonly Rule[] = [
     '<digits:10>:AA<word:33>',
     { entropy: 3.8 },
   ),
-  token('twilio-api-key', 'Twilio API key SID', 'delete it under Account, API keys', 'SK[0-9a-f]{32}(?![0-9A-Za-z])', 'SK<hex:32>', {
+  assigned(
+    'telegram-bot-api-token',
+    'Telegram bot token',
+    'revoke it with @BotFather',
+    ['telegr'],
+    '[0-9]{5,16}:A[A-Za-z0-9_-]{34}',
+    '<digits:7>:Ab<word:33>',
+    { entropy: 3.5 },
+  ),
+  token('twilio-api-key', 'Twilio API key SID', 'delete it under Account, API keys', 'SK[0-9a-fA-F]{32}(?![0-9A-Za-z])', 'SK<hex:32>', {
     severity: 'medium',
     entropy: 3,
     keywords: ['sk'],
@@ -400,7 +412,7 @@ export const serviceRules: readonly Rule[] = [
     'sendgrid-api-token',
     'SendGrid API key',
     'delete it under Settings, API keys',
-    String.raw`SG\.[A-Za-z0-9=_-]{16,32}\.[A-Za-z0-9=_-]{32,64}(?![A-Za-z0-9=_-])`,
+    String.raw`SG\.(?:[A-Za-z0-9=_-]{16,32}\.[A-Za-z0-9=_-]{32,64}|[A-Za-z0-9=_.-]{66})(?![A-Za-z0-9=_-])`,
     'SG.<word:22>.<word:43>',
     { entropy: 3.5, severity: 'critical' },
   ),
