@@ -129,7 +129,7 @@ test('the way from a push to a merged run', limit, async (t) => {
     const run = await passed(dana, await changeRun(dana, id, 1, signal));
     assert.deepEqual([run.reviewed, run.images, run.deploys], [false, [], []]);
     const logs = await dana.api.call(endpoints.listLogs, { params: { id: run.id } });
-    assert.deepEqual(new Set(logs.map(([kind]) => kind)), new Set(['stage']));
+    assert.deepEqual(new Set(logs.map(([kind]) => kind)), new Set(['scan', 'stage']));
     const images = await dana.api.call(endpoints.listImages);
     assert.ok(images.every((image) => !image.repository.startsWith('greedy/')));
   });

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { endpoints } from '../../src/api/endpoints.ts';
 import { Secret } from '../../src/kernel/secret.ts';
 import { attacks } from './attacks.ts';
+import { giveAdvisories } from './advisories.ts';
 import { makePerson, must, type Person } from './person.ts';
 import type { Screen } from './screen.ts';
 import { freePort, start } from './stand.ts';
@@ -41,6 +42,7 @@ export async function play(options: PlayOptions, stack: AsyncDisposableStack): P
     const nobody = await makePerson({ id: 'nobody', token: new Secret(''), url, folder: scratch, root, signal });
     const text = await must(nobody.waybill('--json', 'init', '--data', data, '--port', String(port), '--email', 'admin@shop.example'));
     admin = await person('admin', new Secret((JSON.parse(text) as { token: string }).token));
+    await giveAdvisories(data, scratch, signal);
     return data;
   });
   if (!admin) throw new Error('no administrator');

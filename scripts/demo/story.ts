@@ -67,6 +67,27 @@ export async function story(stage: Stage): Promise<Told> {
     return parts(run);
   });
 
+  await screen.act(
+    'vulnerable-change',
+    'A library with a published vulnerability is stopped by the scan, which says what to take instead',
+    async () => {
+      await must(dana.git(source(stage), 'checkout', '-q', '-b', 'vulnerable', 'origin/main'));
+      await edit(source(stage), 'package-lock.json', (text) => {
+        const lock = JSON.parse(text) as { packages: Record<string, object> };
+        const packages = { ...lock.packages, 'node_modules/left-behind': { version: '1.2.2' } };
+        return `${JSON.stringify({ ...lock, packages }, null, 2)}\n`;
+      });
+      await must(dana.git(source(stage), 'commit', '-qam', 'Take a library along'));
+      const text = await must(dana.git(source(stage), 'push', '-o', 'topic=vulnerable', 'origin', 'HEAD:refs/for/main'));
+      const run = await changeRun(dana, changeOf(text), 1, signal);
+      const scan = run.scans.find((each) => each.name === 'dependencies');
+      if (run.status !== 'failed' || scan?.status !== 'failed') throw new Error(`the vulnerable change has ${run.status}: ${parts(run)}`);
+      await must(dana.git(source(stage), 'checkout', '-q', 'main'));
+      const [, dependencies] = await dana.api.call(endpoints.showScans, { params: { id: run.id } });
+      return (dependencies?.findings ?? []).map(({ severity, title, fix }) => `${severity}: ${title}\n  ${fix}`).join('\n');
+    },
+  );
+
   await screen.act('approve', 'Rita, a reviewer, approves exactly this version', async () => {
     const text = await must(rita.waybill('change', 'approve', String(change), '-m', 'Reads well.'));
     return text;
@@ -178,9 +199,11 @@ async function firstLogLine(stage: Stage, person: Person, change: number): Promi
 }
 
 export function parts(view: RunView): string {
-  const all = [...view.stages, ...view.images.map((image) => ({ ...image, name: `image ${image.name}` }))].filter(
-    (part) => part.status !== 'waiting',
-  );
+  const all = [
+    ...view.scans.map((scan) => ({ ...scan, name: `scan ${scan.name}` })),
+    ...view.stages,
+    ...view.images.map((image) => ({ ...image, name: `image ${image.name}` })),
+  ].filter((part) => part.status !== 'waiting');
   return all
     .map((part) => {
       const ms = part.startedAt && part.finishedAt ? Date.parse(part.finishedAt) - Date.parse(part.startedAt) : 0;

@@ -80,6 +80,8 @@ export type FoundFact = {
   readonly id: string;
   readonly severity: 'low' | 'medium' | 'high' | 'critical' | 'unknown';
   readonly isNew: boolean;
+  /** The level forbids it, and nobody accepted it. */
+  readonly fails: boolean;
   /** purl of the component. */
   readonly component?: string;
   readonly vector?: string;

@@ -18,6 +18,7 @@ export async function loadPolicies(
       review: { approvals },
       tests: 'all',
       provenance: true,
+      scans: { secrets: true, sbom: true, vulnerabilities: true },
       imports: { approvals },
     },
   };

@@ -74,12 +74,13 @@ function factsOf(
 }
 
 function foundFact(finding: RecordedFinding): FoundFact {
-  const { kind, severity, isNew, waiver } = finding;
+  const { kind, severity, isNew, fails, waiver } = finding;
   return {
     kind,
     id: finding.kind === 'vulnerability' ? finding.id : finding.kind === 'gap' ? finding.title.slice(0, 500) : finding.rule,
     severity,
     isNew,
+    fails,
     ...(finding.kind === 'vulnerability'
       ? {
           component: finding.purl,

@@ -23,7 +23,8 @@ export async function startInitial(
     commit: push.commit,
     tree: push.tree,
     reviewed: false,
-    plan: { ...planned.plan, images: [], deploys: [] },
+    // Everything in it is from before: told, and the first thing that later scans are compared with.
+    plan: { ...planned.plan, images: [], deploys: [], scans: { secrets: 'report', dependencies: 'report', image: 'report' } },
     notes:
       left > 0
         ? ['This commit was not reviewed: its images are not built and nothing is deployed. The first reviewed change does both.']

@@ -88,6 +88,7 @@ images:
   - { name: bare, layers: [{ from: ., to: / }], timeout: 1m, network: none }
 deploy:
   - { environment: staging, manifests: k8s/ }
+scan: { dependencies: { fail: new-high } }
 `),
     'merge',
   );
@@ -142,6 +143,7 @@ deploy:
       { name: 'bare', base: 'scratch', layers: [{ from: '.', to: '/', after: [] }], config: {}, network: 'none', timeoutMs: 60_000 },
     ],
     deploys: [{ environment: 'staging', manifests: 'k8s/', images: {}, timeoutMs: 5_400_000 }],
+    scans: { secrets: 'new', dependencies: 'new-high', image: 'new' },
   });
 });
 

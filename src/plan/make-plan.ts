@@ -9,9 +9,11 @@ import type {
   PlannedImage,
   PlannedJob,
   PlannedLayer,
+  PlannedScans,
   PlannedStage,
   PlannedStep,
 } from './plan.ts';
+import { defaultScans } from './scan-levels.ts';
 import type { Pipeline, PipelineStage } from './schema.ts';
 
 /** What a job, an image build and a deploy may take when nothing says otherwise. */
@@ -42,14 +44,25 @@ export function planFor(pipeline: Pipeline, event: Event): Plan {
         jobs: jobsOf(stage, pipeline.defaults),
       };
     });
+  const scans = scansOf(pipeline);
   return event === 'merge'
     ? {
         event,
         stages,
         images: (pipeline.images ?? []).map((image) => imageOf(image, pipeline.defaults)),
         deploys: (pipeline.deploy ?? []).map((deploy) => deployOf(deploy, pipeline.defaults)),
+        scans,
       }
-    : { event, stages, images: [], deploys: [] };
+    : { event, stages, images: [], deploys: [], scans };
+}
+
+/** On by default; the file only says what makes each of them fail. */
+function scansOf({ scan }: Pipeline): PlannedScans {
+  return {
+    secrets: scan?.secrets?.fail ?? defaultScans.secrets,
+    dependencies: scan?.dependencies?.fail ?? defaultScans.dependencies,
+    image: scan?.image?.fail ?? defaultScans.image,
+  };
 }
 
 type Defaults = Pipeline['defaults'];

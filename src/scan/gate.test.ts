@@ -92,6 +92,34 @@ suite('what makes a scan fail', () => {
       assert.equal(judge(report([habit], {}, 'image'), { fail }).passed, passes, fail);
   });
 
+  test('a credential in an installed package of an image is told, and fails only where severities are asked for', () => {
+    const secret = (path: string): Finding => ({
+      kind: 'secret',
+      key: 'secret:a:b',
+      severity: 'high',
+      title: 'A token',
+      fix: '',
+      places: [{ path }],
+      rule: 'a',
+      length: 20,
+      fingerprint: 'b',
+      validity: 'unknown',
+    });
+    for (const [path, kind, fail, passes] of [
+      ['app/node_modules/zod/src/a.test.ts', 'image', 'new', true],
+      ['app/node_modules/@s/b/a.js', 'image', 'new', true],
+      ['app/node_modules/zod/a.js', 'image', 'high', false],
+      ['app/node_modules/.env', 'image', 'new', false],
+      ['app/.npmrc', 'image', 'new', false],
+      ['node_modules/zod/a.js', 'secrets', 'new', false],
+    ] as const)
+      assert.equal(
+        judge(report([secret(path)], { rules: { count: 1, digest } }, kind), { fail }).passed,
+        passes,
+        `${path} ${kind} ${fail}`,
+      );
+  });
+
   test('without anything to compare with, everything is new', () => {
     assert.equal(judgeScan({ report: report([old]), fail: 'new', waivers: noWaivers, now, databaseDays: 7 }).passed, false);
   });

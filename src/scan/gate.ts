@@ -56,7 +56,10 @@ export function judgeScan(input: GateInput): ScanVerdict {
     return {
       ...finding,
       isNew,
-      fails: !accepted && !harmless && fails(fail, { severity: finding.severity, isNew, habit: finding.kind === 'image' }),
+      fails:
+        !accepted &&
+        !harmless &&
+        fails(fail, { severity: finding.severity, isNew, habit: finding.kind === 'image' || isPublished(report.kind, finding) }),
       ...(accepted ? { waiver } : {}),
     };
   });
@@ -68,6 +71,16 @@ export function judgeScan(input: GateInput): ScanVerdict {
   ];
   return { passed: reasons.length === 0, reasons, findings, notes };
 }
+
+/**
+ * A credential in what a package manager has installed into an image stands in a package that everybody can download: an example, or somebody else's. It is told, and treated
+ * like a habit of the image.
+ */
+function isPublished(kind: ScanReport['kind'], finding: JudgedFinding): boolean {
+  return kind === 'image' && finding.kind === 'secret' && finding.places.every(({ path }) => installed.test(path));
+}
+
+const installed = /(?:^|\/)(?:node_modules\/(?:@[^/]+\/)?[^./][^/]*|site-packages|dist-packages)\/.+/;
 
 /** Keys to compare a later scan with. */
 export function keysOf(report: ScanReport): ReadonlySet<string> {

@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import { giveAdvisories } from '../../scripts/demo/advisories.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -54,6 +55,7 @@ export async function openWaybill(): Promise<Waybill> {
     { timeout: 60_000, cancelSignal: signal },
   );
   const { token } = JSON.parse(made.stdout) as { token: string };
+  await giveAdvisories(data, scratch, signal);
   const person = (id: string, secret: string): Promise<Person> =>
     makePerson({ id, token: new Secret(secret), url, folder: path.join(scratch, 'people', id), root, signal });
 

@@ -262,7 +262,7 @@ const refusedScans: readonly [string, Overrides, Parameters<Awaited<ReturnType<t
   ],
   [
     'with a credential that nobody accepted',
-    { scan: async () => scan('secrets', { findings: [{ kind: 'secret', id: 'aws', severity: 'high', isNew: true }] }) },
+    { scan: async () => scan('secrets', { findings: [{ kind: 'secret', id: 'aws', severity: 'high', isNew: true, fails: true }] }) },
     { kind: 'scan', run: 12, scan: 'secrets' },
   ],
   [

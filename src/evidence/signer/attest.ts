@@ -239,8 +239,8 @@ function requireScan(found: ScanFacts, run: number, scan: ScanFacts['scan']): vo
   if (found.run !== run || found.scan !== scan) throw new WaybillError('VERDICT_REFUSED', `run ${run} has no scan of ${scan}`);
   if (scan === 'secrets' && (found.rules?.count ?? 0) === 0)
     throw new WaybillError('VERDICT_REFUSED', `the scan of ${scan} of run ${run} had no rules`);
-  const open = found.findings.some((each) => each.kind === 'secret' && each.isNew && !each.waiver && found.level !== 'report');
-  if (open) throw new WaybillError('VERDICT_REFUSED', `the scan of ${scan} of run ${run} found a credential that nobody accepted`);
+  const open = found.findings.find((each) => each.fails);
+  if (open) throw new WaybillError('VERDICT_REFUSED', `the scan of ${scan} of run ${run} found ${open.id}, which nobody accepted`);
 }
 
 function requireSame(found: ImageSubject | undefined, image: ImageSubject | undefined, what: string): asserts image is ImageSubject {

@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'node:test';
+import { endpoints } from '../src/api/endpoints.ts';
+import type { ScanView } from '../src/api/views.ts';
+import { sbomType } from '../src/evidence/statements/sbom.ts';
+import { secretScanType } from '../src/evidence/statements/secret-scan.ts';
+import { vulnerabilitiesType } from '../src/evidence/statements/vulnerabilities.ts';
+import { must } from '../scripts/demo/person.ts';
+import { changeOf, changeRun } from '../scripts/demo/story.ts';
+import { findCosign } from './kit/cosign.ts';
+import { predicatesOf } from './kit/papers.ts';
+import { deliver, ended, mergeChange, newRepository, passed, propose, pushVersion } from './kit/repository.ts';
+import { openWaybill, type Waybill } from './kit/waybill.ts';
+
+const limit = { timeout: 300_000 };
+const pipeline = `version: 1
+defaults: { network: none, timeout: 2m }
+stages:
+  - { name: lint, on: [change], steps: [{ run: test -f README.md }] }
+images:
+  - name: web
+    layers: [{ from: app, to: /app }, { from: node_modules, to: /app/node_modules, after: ["mkdir -p node_modules/kept; cp app/package.json node_modules/kept/"] }]
+    config: { cmd: [/app/run], user: "65532" }
+`;
+const lock = (name: string, version: string) =>
+  JSON.stringify(
+    {
+      lockfileVersion: 3,
+      packages: {
+        '': { dependencies: { outer: '1' } },
+        'node_modules/outer': { version: '1.0.0', dependencies: { [name]: '1' } },
+        [`node_modules/${name}`]: { version },
+      },
+    },
+    null,
+    2,
+  );
+const app = { 'README.md': 'one\n', 'app/package.json': '{"name":"kept","version":"3.2.1"}', 'waybill.yaml': pipeline };
+const credential = ['ghp', '_', 'zQ4vT8nB2kLm7Xc9RdYw5HsJ1pGf3A'].join('');
+
+async function scans(waybill: Waybill, run: number): Promise<readonly ScanView[]> {
+  return waybill.dana.api.call(endpoints.showScans, { params: { id: run } });
+}
+
+test('scanning, from the push to the gate', limit, async (t) => {
+  await using waybill = await openWaybill();
+  const { dana, signal, data, scratch } = waybill;
+
+  await t.test('a change that brings a vulnerable library fails before its stages matter, and says what to take instead', async () => {
+    await newRepository(waybill, 'shop', { ...app, 'package-lock.json': lock('harmless', '1.0.0') });
+    const { id } = await propose(waybill, 'shop', { 'package-lock.json': lock('left-behind', '1.2.2') }, 'vulnerable');
+    const run = await changeRun(dana, id, 1, signal);
+    assert.equal(run.status, 'failed');
+    const [secrets, dependencies] = await scans(waybill, run.id);
+    assert.equal(secrets?.passed, true);
+    assert.ok((secrets?.covered.rules ?? 0) >= 150 && (secrets?.covered.files ?? 0) > 0);
+    assert.equal(dependencies?.passed, false);
+    assert.deepEqual(
+      dependencies?.covered.databases.map(({ ecosystem, advisories }) => [ecosystem, advisories]),
+      [['npm', 1]],
+    );
+    const [finding] = dependencies?.findings ?? [];
+    assert.equal(finding?.id, 'CVE-2026-90001');
+    assert.deepEqual([finding?.severity, finding?.isNew, finding?.fixed?.[0]], ['critical', true, '1.2.3']);
+    assert.deepEqual(finding?.paths, [['./', 'pkg:npm/outer@1.0.0', 'pkg:npm/left-behind@1.2.2']]);
+    const report = await must(dana.waybill('change', 'report', String(id)));
+    assert.match(report, /CVE-2026-90001/);
+    assert.match(report, /package-lock\.json/);
+    const { rita } = waybill;
+    await must(rita.waybill('change', 'approve', String(id)));
+    await assert.rejects(rita.api.call(endpoints.mergeChange, { params: { id } }), /failed/);
+  });
+
+  await t.test('a change cannot relax its own scan', async () => {
+    const relaxed = `${pipeline}scan: { dependencies: { fail: report } }\n`;
+    const { id } = await propose(
+      waybill,
+      'shop',
+      { 'package-lock.json': lock('left-behind', '1.2.2'), 'waybill.yaml': relaxed },
+      'relaxed',
+    );
+    const run = await changeRun(dana, id, 1, signal);
+    assert.equal(run.status, 'failed');
+    assert.equal((await scans(waybill, run.id))[1]?.level, 'new');
+  });
+
+  let digest = '';
+  let reference = '';
+  await t.test('with a reviewed waiver it is merged, and the image’s papers tell of it', async () => {
+    const day = new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10);
+    const waivers = `version: 1\nvulnerabilities:\n  - { id: CVE-2026-90001, package: left-behind, reason: not reachable from outside, owner: dana, expires: ${day} }\n`;
+    const { id } = await propose(
+      waybill,
+      'shop',
+      { 'package-lock.json': lock('left-behind', '1.2.2'), '.waybill/waivers.yaml': waivers },
+      'waived',
+    );
+    const run = await passed(dana, await ended(dana, await mergeChange(waybill, id), signal));
+    const [image] = run.images;
+    digest = image?.digest ?? '';
+    reference = image?.reference ?? '';
+    const papers = await predicatesOf(dana, digest);
+    const of = (type: string) => papers.filter((paper) => paper.predicateType === type).map((paper) => paper.predicate as never);
+    const [secret] = of(secretScanType) as { scanner: { rules: { count: number } }; waybill: { covered: { files: number } } }[];
+    assert.ok((secret?.scanner.rules.count ?? 0) >= 150 && (secret?.waybill.covered.files ?? 0) >= 4);
+    const [sbom] = of(sbomType) as { specVersion: string; components: { purl?: string; properties?: { value: string }[] }[] }[];
+    assert.equal(sbom?.specVersion, '1.6');
+    const purls = sbom?.components.flatMap((each) => each.purl ?? []);
+    assert.deepEqual(purls, ['pkg:npm/kept@3.2.1', 'pkg:npm/left-behind@1.2.2', 'pkg:npm/outer@1.0.0']);
+    const vulnerabilities = of(vulnerabilitiesType) as {
+      scanner: { result: { id: string; annotations: object[] }[] };
+      waybill: { scan: string; worst?: string; waived: number };
+    }[];
+    assert.deepEqual(vulnerabilities.map((each) => each.waybill.scan).sort(), ['dependencies', 'image']);
+    const source = vulnerabilities.find((each) => each.waybill.scan === 'dependencies');
+    assert.deepEqual([source?.waybill.worst, source?.waybill.waived, source?.scanner.result[0]?.id], [undefined, 1, 'CVE-2026-90001']);
+    assert.match(JSON.stringify(source?.scanner.result[0]?.annotations), /not reachable from outside/);
+    await must(dana.waybill('verify', reference));
+  });
+
+  for (const version of [2, 3] as const)
+    await t.test(`cosign ${version} accepts the list of components and the vulnerabilities`, async (t2) => {
+      const cosign = await findCosign(t2, version, { host: waybill.host, person: dana });
+      if (!cosign) return;
+      const key = path.join(scratch, 'papers.pub');
+      const { papers } = (await dana.api.call(endpoints.keys)) as { papers: { keys: { publicKey: string }[] } };
+      await writeFile(key, papers.keys[0]?.publicKey ?? '');
+      for (const type of [sbomType, vulnerabilitiesType, secretScanType]) {
+        const done = await cosign.run(
+          'verify-attestation',
+          '--key',
+          key,
+          '--insecure-ignore-tlog=true',
+          '--allow-insecure-registry',
+          '--type',
+          type,
+          reference,
+        );
+        assert.ok(done.ok, done.text);
+      }
+    });
+
+  await t.test('what was there before does not fail the next change, and a better version ends it', async () => {
+    const waivers = 'version: 1\n';
+    const known = await passed(dana, await deliver(waybill, 'shop', { 'README.md': 'three\n', '.waybill/waivers.yaml': waivers }, 'known'));
+    const [, dependencies] = await scans(waybill, known.id);
+    assert.deepEqual(
+      dependencies?.findings.map(({ id, isNew, fails }) => [id, isNew, fails]),
+      [['CVE-2026-90001', false, false]],
+    );
+    const mended = await passed(dana, await deliver(waybill, 'shop', { 'package-lock.json': lock('left-behind', '1.2.3') }, 'mended'));
+    assert.deepEqual((await scans(waybill, mended.id))[1]?.findings, []);
+  });
+
+  await t.test('without advisories to look anything up in, nothing passes, and it says how to get some', async () => {
+    await newRepository(waybill, 'ruby', { 'README.md': 'one\n', 'waybill.yaml': pipeline.split('images:')[0] ?? '' });
+    const { id } = await propose(waybill, 'ruby', { 'go.mod': 'module x\n\ngo 1.22\n\nrequire example.com/fine v1.0.0\n' }, 'go');
+    assert.equal((await changeRun(dana, id, 1, signal)).status, 'passed');
+    const file = path.join(data, 'waybill.json');
+    const config = await readFile(file, 'utf8');
+    await waybill.stop('SIGTERM');
+    await writeFile(file, JSON.stringify({ ...(JSON.parse(config) as object), scan: { advisories: { everyHours: 0 }, databaseDays: 1 } }));
+    await writeFile(
+      path.join(data, 'advisories', 'Go.state.json'),
+      (await readFile(path.join(data, 'advisories', 'Go.state.json'), 'utf8')).replace(
+        /"updatedAt": "[^"]+"/,
+        '"updatedAt": "2026-01-01T00:00:00.000Z"',
+      ),
+    );
+    await waybill.start();
+    const { said } = await pushVersion(waybill, 'ruby', { 'README.md': 'two\n' }, ['-o', 'topic=go']);
+    assert.match(said, /Run/);
+    const run = await changeRun(dana, id, 2, signal);
+    assert.equal(run.status, 'failed');
+    assert.match(
+      run.scans.find((scan) => scan.name === 'dependencies')?.reason ?? '',
+      /advisories for Go are of 2026-01-01.*waybill db update/,
+    );
+    await waybill.stop('SIGTERM');
+    await writeFile(file, config);
+    await waybill.start();
+  });
+
+  await t.test('a credential in what a change brings is found, named by file and line, and told nowhere in full', async () => {
+    await newRepository(waybill, 'leaky', { 'README.md': 'one\n', 'waybill.yaml': pipeline.split('images:')[0] ?? '' });
+    const text = `const a = 1;\nconst token = "${credential}";\n`;
+    const folder = path.join(dana.folder, 'leaky');
+    await must(dana.git(folder, 'checkout', '-q', '-B', 'leak', 'origin/main'));
+    await writeFile(path.join(folder, 'a.js'), text);
+    await must(dana.git(folder, 'add', '-A'));
+    await must(dana.git(folder, 'commit', '-q', '-m', 'leak'));
+    const pushed = await dana.git(folder, 'push', '-o', 'topic=leak', 'origin', 'HEAD:refs/for/main');
+    const id = changeOf(pushed.text);
+    const run = await changeRun(dana, id, 1, signal);
+    assert.equal(run.status, 'failed');
+    const [finding] = (await scans(waybill, run.id))[0]?.findings ?? [];
+    assert.match(finding?.where[0] ?? '', /^a\.js:2 \([0-9a-f]{12}\)$/);
+    const told = JSON.stringify([run, await scans(waybill, run.id), await must(dana.waybill('change', 'report', String(id)))]);
+    assert.ok(!told.includes(credential));
+  });
+});
