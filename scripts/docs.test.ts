@@ -115,7 +115,7 @@ const program = commandLine({
 } satisfies CliContext);
 
 /** Named only to say that they are not there. */
-const absent = ['where'];
+const absent: readonly string[] = [];
 const named = (command: Command, word: string) => command.commands.find((each) => each.name() === word || each.aliases().includes(word));
 
 /** What is wrong with the words after `waybill`; undefined when there is such a command with such options. */

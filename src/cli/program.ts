@@ -18,6 +18,7 @@ import { runsCommands } from './commands/runs.ts';
 import { sbomCommand } from './commands/sbom.ts';
 import { scanCommands } from './commands/scan.ts';
 import { traceCommands } from './commands/trace.ts';
+import { whereCommand } from './commands/where.ts';
 import type { CliContext } from './context.ts';
 import { CouldNotLook } from './scan-output.ts';
 import { painter, plain } from './terminal.ts';
@@ -49,6 +50,7 @@ export function commandLine(context: CliContext): Command {
   sbomCommand(program, context);
   databaseCommands(program, context);
   traceCommands(program, context);
+  whereCommand(program, context);
   acceptJsonAnywhere(program);
   return program;
 }

@@ -5,6 +5,7 @@ import { externalMigrations } from '../registry/external/migrations.ts';
 import { mirrorMigrations } from '../registry/mirror/migrations.ts';
 import { registryMigrations } from '../registry/migrations.ts';
 import { runMigrations } from '../run/migrations.ts';
+import { inventoryMigrations } from '../scan/inventory/migrations.ts';
 import { scanMigrations } from '../scan/migrations.ts';
 import { secretsMigrations } from '../secrets/migrations.ts';
 import { sourceMigrations } from '../source/migrations.ts';
@@ -21,5 +22,6 @@ export const migrations: readonly Migration[] = [
   ...deployMigrations,
   ...externalMigrations,
   ...scanMigrations,
+  ...inventoryMigrations,
   ...mirrorMigrations,
 ];

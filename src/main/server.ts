@@ -32,8 +32,9 @@ import { openLogs } from '../run/logs.ts';
 import { Semaphore } from '../run/semaphore.ts';
 import { openFilteredNetwork } from '../runner/host/network.ts';
 import { openHostRunner } from '../runner/host/open.ts';
-import { databaseStates } from '../scan/advisories/database.ts';
+import { databaseStates, openDatabase } from '../scan/advisories/database.ts';
 import { openScanDocuments } from '../scan/documents.ts';
+import { openInventory } from '../scan/inventory/inventory.ts';
 import { openSecrets } from '../secrets/secrets.ts';
 import { openLocalSource, type LocalSource } from '../source/local/local-source.ts';
 import { openStore } from '../store/store.ts';
@@ -191,6 +192,9 @@ export async function server(
     scanning: {
       scanners: openScanners({ config, source, clock, version: options.version, searchPath: environment['PATH'] ?? '' }),
       documents: openScanDocuments(store, clock),
+      inventory: openInventory(store, clock),
+      openAdvisories: () => openDatabase(folders.advisories),
+      matching: new Semaphore(1),
       databaseDays: config.scan.databaseDays,
       advisoryStates: () => databaseStates(folders.advisories),
       updateAdvisories: (until) => bringAdvisories(config, until),

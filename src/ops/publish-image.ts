@@ -10,6 +10,7 @@ import type { RunContext } from '../run/port.ts';
 import { baseImage } from './base-image.ts';
 import { baseRepositories, buildPlanned } from './build-planned.ts';
 import { hostPlatform } from './host-platform.ts';
+import { indexPushed } from './index-images.ts';
 import { issuePapers } from './issue-papers.ts';
 import { publishCopies, publishTargets } from './publish-copies.ts';
 import { scanImage } from './scan-image.ts';
@@ -69,6 +70,7 @@ export async function publishImage(world: World, context: RunContext, image: Pla
     const tag = `r${run}`;
     await pushLayout(client, context, { out, repository, tag, digest: built.digest });
     await context.emit({ type: 'image-pushed', image: image.name, repository, digest: built.digest, tag });
+    await indexPushed(world, run, signal);
     if (built.sandboxed) await issuePapers(world, context, client, { name: image.name, repository, digest: built.digest });
     else context.log('waybill', 'Nothing is signed: the image was built without a sandbox.');
     if (targets.length > 0 && !built.sandboxed)

@@ -17,13 +17,16 @@ import type { Registry } from '../registry/registry.ts';
 import type { Engine } from '../run/engine.ts';
 import type { Journal } from '../run/journal.ts';
 import type { Logs } from '../run/logs.ts';
+import type { Semaphore } from '../run/semaphore.ts';
 import type { Runner } from '../runner/port.ts';
 import type { LocalSource } from '../source/local/local-source.ts';
 import type { Store } from '../store/store.ts';
 import type { PapersOffice } from './papers-office.ts';
+import type { AdvisoryDatabase } from '../scan/advisories/database.ts';
 import type { EcosystemState } from '../scan/advisories/database-state.ts';
 import type { EcosystemUpdate } from '../scan/advisories/update.ts';
 import type { ScanDocuments } from '../scan/documents.ts';
+import type { Inventory } from '../scan/inventory/inventory.ts';
 import type { Retention } from './retention.ts';
 import type { Scanners } from './scanners.ts';
 
@@ -31,6 +34,12 @@ export type Scanning = {
   readonly scanners: Scanners;
   /** Records and lists of components, by digest. */
   readonly documents: ScanDocuments;
+  /** What every image consists of. */
+  readonly inventory: Inventory;
+  /** As they are on disk now. */
+  openAdvisories(): Promise<AdvisoryDatabase>;
+  /** Who looks images up again: one at a time. */
+  readonly matching: Semaphore;
   advisoryStates(): Promise<readonly EcosystemState[]>;
   /** From where the configuration says; one at a time. */
   updateAdvisories(signal: AbortSignal): Promise<readonly EcosystemUpdate[]>;

@@ -45,6 +45,12 @@ export async function findRuns(store: Store, filter: RunFilter = {}): Promise<re
   return (await query.execute()).map(rowOf);
 }
 
+/** Oldest first, behind one that is known. */
+export async function runsAfter(store: Store, after: RunId, limit: number): Promise<readonly RunRow[]> {
+  const query = store.as<RunTables>().selectFrom('run').selectAll().where('id', '>', after).orderBy('id').limit(Math.min(limit, 1000));
+  return (await query.execute()).map(rowOf);
+}
+
 function rowOf(row: RunTables['run']): RunRow {
   return {
     id: row.id as RunId,
