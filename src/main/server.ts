@@ -50,6 +50,7 @@ import { openScanners } from './scanners.ts';
 import { bringAdvisories } from './bring-advisories.ts';
 import { keepAdvisories } from './keep-advisories.ts';
 import { serverPerformers } from './performers.ts';
+import { keepInventory, Wake } from './keep-inventory.ts';
 import { keepPullSecrets } from './keep-pull-secrets.ts';
 import { loadPolicies } from './policies.ts';
 import { privateFolder } from './private-folder.ts';
@@ -157,6 +158,7 @@ export async function server(
       onRefused: (refusal) => refused(`push to ${refusal.ref} of ${refusal.repository} by ${refusal.person}`, refusal.reason),
     }),
   );
+  const wake = new Wake();
   const world: World = {
     clock,
     logger,
@@ -198,6 +200,7 @@ export async function server(
       databaseDays: config.scan.databaseDays,
       advisoryStates: () => databaseStates(folders.advisories),
       updateAdvisories: (until) => bringAdvisories(config, until),
+      advisoriesChanged: () => wake.call(),
     },
     environments,
     releases: openReleases(store, clock),
@@ -249,7 +252,8 @@ export async function server(
     stack.defer(() => clearInterval(collecting));
   }
   const leaving = new AbortController();
-  const keeping = keepPullSecrets(world, AbortSignal.any([signal, leaving.signal]));
+  const until = AbortSignal.any([signal, leaving.signal]);
+  const keeping = Promise.all([keepPullSecrets(world, until), keepInventory(world, wake, until)]);
   stack.defer(async () => {
     leaving.abort();
     await keeping;

@@ -36,6 +36,7 @@ export async function collectRegistry(
   const none: Evicted = { items: 0, bytes: 0 };
   const mirrored = options.dryRun ? none : ((await world.registry.mirrors?.collect(options.signal)) ?? none);
   const removed = done.images.filter((image) => image.fate === 'removed');
+  if (!options.dryRun && removed.length > 0) await world.scanning.inventory.forget(removed, await everReleased(world));
   if (!options.dryRun && (removed.length > 0 || done.blobs > 0 || mirrored.items > 0))
     await world.ledger.append({
       kind: 'admin',
@@ -52,6 +53,15 @@ export async function collectRegistry(
       },
     });
   return { ...done, mirrored };
+}
+
+/** What a release names may still run somewhere: what it consists of stays known. */
+async function everReleased(world: World): Promise<ReadonlySet<string>> {
+  const digests = new Set<string>();
+  for (const { name } of await world.environments.list())
+    for (const release of await world.releases.list({ environment: name, limit: newestReleases }))
+      for (const digest of Object.values(release.digests)) digests.add(digest);
+  return digests;
 }
 
 async function newestOf(world: World, count: number): Promise<ReadonlySet<string>> {

@@ -13,7 +13,7 @@ export async function indexImagesOf(world: IndexWorld, run: RunId): Promise<numb
   const { inventory, documents } = world.scanning;
   let added = 0;
   for (const { digest, repository, scanned } of (await world.journal.state(run)).images) {
-    if (digest === undefined || repository === undefined || !scanned || (await inventory.has(digest, repository))) continue;
+    if (digest === undefined || repository === undefined || !scanned || (await inventory.has({ digest, repository, run }))) continue;
     await inventory.add({ repository, digest, run, sbom: scanned.sbom }, await documents.get('sbom', scanned.sbom));
     added++;
   }

@@ -8,6 +8,7 @@ import type { World } from './world.ts';
 export async function updateAdvisories(world: World, by: string, signal: AbortSignal): Promise<AdvisoryStateView[]> {
   const results = await world.scanning.updateAdvisories(signal);
   const changed = results.filter((result) => result.outcome === 'updated');
+  if (changed.length > 0) world.scanning.advisoriesChanged();
   for (const result of results)
     if (result.outcome === 'failed')
       world.logger.error({ ecosystem: result.ecosystem, error: messageOf(result.error) }, 'advisories could not be brought up to date');

@@ -125,8 +125,12 @@ const releasesOf = (digest: string, uses: readonly EnvironmentUse[]) =>
     ),
   );
 
-const componentView = ({ id: _, advisory, ...component }: FoundComponent): WhereView['components'][number] => ({
-  ...component,
+const componentView = ({ purl, ecosystem, name, version, source, advisory }: FoundComponent): WhereView['components'][number] => ({
+  purl,
+  ecosystem,
+  name,
+  version,
+  ...(source === undefined ? {} : { source }),
   ...(advisory ? { advisory: { ...advisory, fixed: [...advisory.fixed] } } : {}),
 });
 

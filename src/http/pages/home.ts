@@ -1,4 +1,5 @@
 import type { ChangeView, RepositoryView, RunRowView } from '../../api/views.ts';
+import type { NewlyVulnerableView } from '../../api/where-views.ts';
 import { html, type Html } from './html.ts';
 import { whyOf } from './run-parts.ts';
 import { badge, code, command, empty, section, table, when } from './parts.ts';
@@ -26,6 +27,7 @@ export type HomeData = {
   ))[];
   readonly environments: readonly ReleaseRow[];
   readonly refusals: readonly { at: string; what: string; detail: string }[];
+  readonly news: readonly NewlyVulnerableView[];
 };
 
 /** Everything at a glance: what is proposed, what runs, what exists, what was refused. */
@@ -34,6 +36,7 @@ export function homePage(data: HomeData): Html {
     ${section('changes', 'Changes', changes(data.changes), { live: true })} ${section('runs', 'Runs', runs(data.runs), { live: true })}
     ${section('images', 'Images with papers', images(data.images), { live: true })}
     ${section('environments', 'Environments', environments(data.environments), { live: true })}
+    ${section('vulnerable', 'Newly vulnerable', vulnerable(data.news), { live: true })}
     ${section('refusals', 'Refused', refusals(data.refusals), { live: true })}
     ${section('repositories', 'Repositories', repositories(data.repositories), { live: true })}`;
 }
@@ -107,6 +110,31 @@ function environments(all: HomeData['environments']): Html {
       release?.digests.map((digest) => html`<a href="/images/${digest}">${code(digest)}</a> `),
       release && html`<a href="/runs/${release.run}">Run ${release.run}</a>`,
       when(release?.at),
+    ]),
+  );
+}
+
+function vulnerable(all: HomeData['news']): Html {
+  if (all.length === 0)
+    return empty('No image became vulnerable in the last thirty days. What is in which: ', command('waybill where PACKAGE'));
+  return table(
+    'What became vulnerable in the last thirty days, newest first',
+    ['Advisory', 'Severity', 'In', 'Fixed in', 'Images', 'Released to', 'Since'],
+    all.map(({ advisory, severity, title, components, images, imageCount, firstSeen }) => [
+      html`<bdi title="${title}">${advisory}</bdi>`,
+      severity,
+      html`<bdi
+        >${components
+          .slice(0, 3)
+          .map(({ purl }) => purl)
+          .join(', ')}${components.length > 3 && ', …'}</bdi
+      >`,
+      html`<bdi>${[...new Set(components.flatMap(({ fixed }) => fixed))].slice(0, 4).join(', ')}</bdi>`,
+      html`${images.slice(0, 3).map(({ digest }) => html`<a href="/images/${digest}">${code(digest)}</a> `)}${
+        imageCount > 3 && html`and ${imageCount - 3} more`
+      }`,
+      [...new Set(images.flatMap(({ environments }) => environments))].join(', '),
+      when(firstSeen),
     ]),
   );
 }

@@ -128,6 +128,17 @@ function everywhere(text: string): Readonly<Record<string, string>> {
     images: [{ digest: text, repository: text, commit: text, run: 1 }],
     environments: [{ environment: text, where: text, release: { repository: text, commit: text, run: 1, digests: [text], at: text } }],
     refusals: [{ at: text, what: text, detail: text }],
+    news: [
+      {
+        advisory: text,
+        severity: text,
+        title: text,
+        firstSeen: text,
+        components: [{ purl: text, fixed: [text] }],
+        images: [{ repository: text, digest: text, newestWithout: text, environments: [text], pods: [] }],
+        imageCount: 1,
+      },
+    ],
   });
   const found: FindingView = {
     kind: 'vulnerability',
@@ -231,7 +242,7 @@ test('plain text keeps letters, tabs and line breaks', () => {
 });
 
 test('an empty Waybill says on its first page what to do', () => {
-  const { text } = homePage({ repositories: [], changes: [], runs: [], images: [], environments: [], refusals: [] });
+  const { text } = homePage({ repositories: [], changes: [], runs: [], images: [], environments: [], refusals: [], news: [] });
   for (const words of ['waybill repo add', 'refs/for/main', 'waybill environment add', 'Nothing was refused'])
     assert.ok(text.includes(words), words);
   assert.ok(!text.includes('<table'));

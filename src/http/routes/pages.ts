@@ -10,6 +10,7 @@ import { showChange } from '../../ops/show-change.ts';
 import { showPapers } from '../../ops/show-papers.ts';
 import { listRuns, showRun } from '../../ops/show-run.ts';
 import { scansOfChange, showScans } from '../../ops/show-scans.ts';
+import { newlyVulnerable } from '../../ops/where.ts';
 import type { World } from '../../ops/world.ts';
 import { asWaybillError } from '../errors.ts';
 import { changePage } from '../pages/change.ts';
@@ -70,13 +71,14 @@ export function pageRoutes(app: FastifyInstance, world: World, who: Authenticate
   app.post('/logout', async (request, reply) => reply.header('set-cookie', sessions.close(request.headers.cookie)).redirect('/login', 303));
 
   view('/', async () => {
-    const [changes, known, repositories, runs, releases, refusals] = await Promise.all([
+    const [changes, known, repositories, runs, releases, refusals, { news }] = await Promise.all([
       world.source.listChanges({ limit: 20 }).then((all) => Promise.all(all.map((change) => showChange(world, change)))),
       world.papers.snapshot(),
       world.source.listRepositories(),
       listRuns(world, { limit: 20 }),
       listCurrentReleases(world),
       listRefusals(world),
+      newlyVulnerable(world, { pods: false, signal: AbortSignal.timeout(10_000) }),
     ]);
     const body = homePage({
       repositories: repositories.map((repository) => repositoryOf(world, repository)),
@@ -97,6 +99,7 @@ export function pageRoutes(app: FastifyInstance, world: World, who: Authenticate
           : {}),
       })),
       refusals,
+      news,
     });
     return { title: 'Overview', body, script: liveScript };
   });

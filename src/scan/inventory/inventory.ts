@@ -10,7 +10,7 @@ import { matchAgain, type MatchedAgain } from './match-again.ts';
 import { markTold, newlyVulnerable, type News, type NewsOptions } from './news.ts';
 import { chunks, type InventoryDb, type InventoryTables } from './tables.ts';
 import type { Wanted } from './wanted.ts';
-import { writeImage, type IndexedImage } from './write-image.ts';
+import { isIndexed, writeImage, type IndexedImage } from './write-image.ts';
 
 export type InventoryImage = {
   readonly repository: string;
@@ -41,7 +41,8 @@ export type Found = FoundComponents & {
 export type Inventory = {
   /** The same image again changes nothing. @throws WaybillError INVALID_INPUT when the text is no SBOM */
   add(image: IndexedImage, sbom: string): Promise<void>;
-  has(digest: Digest, repository: string): Promise<boolean>;
+  /** True also for one that the registry has collected, unless this run made it again. */
+  has(image: Omit<IndexedImage, 'sbom'>): Promise<boolean>;
   /** Those of the digests of which it is known what they consist of. */
   known(digests: readonly string[]): Promise<ReadonlySet<string>>;
   /** @param digests are shown whatever `limit` says @throws WaybillError INVALID_INPUT */
@@ -64,15 +65,7 @@ export function openInventory(store: Store, clock: Clock): Inventory {
   const db = store.as<InventoryTables>();
   return {
     add: (image, sbom) => writeImage(db, clock, image, sbom),
-    async has(digest, repository) {
-      const row = await db
-        .selectFrom('inventory_image')
-        .select('id')
-        .where('digest', '=', digest)
-        .where('repository', '=', repository)
-        .executeTakeFirst();
-      return row !== undefined;
-    },
+    has: (image) => isIndexed(db, image),
     async known(digests) {
       const found = new Set<string>();
       for (const some of chunks([...new Set(digests)]))

@@ -25,7 +25,9 @@ export function parseRange(text: string, ecosystem: string): VersionRange {
   const alternatives = text.split('||').map((part) => part.trim());
   if (alternatives.length > mostAlternatives) throw bad(text, `it has more than ${mostAlternatives} alternatives`);
   const each = alternatives.map((part) =>
-    semantic && /[\^~xX*]|\s-\s/.test(part) ? npmRange(part, order, text) : comparators(part, order, text),
+    semantic && /(?:^|[\s,])[\^~]|\s-\s|(?:^|[.\s,<>=v])[xX*](?:$|[.\s,])/.test(part)
+      ? npmRange(part, order, text)
+      : comparators(part, order, text),
   );
   return (version) => {
     const held = new Set(each.map((one) => one(version)));
@@ -46,15 +48,15 @@ function npmRange(part: string, order: VersionOrder, text: string): VersionRange
   };
 }
 
-const holds: Readonly<Record<string, (sign: number) => boolean>> = {
-  '<': (sign) => sign < 0,
-  '<=': (sign) => sign <= 0,
-  '>': (sign) => sign > 0,
-  '>=': (sign) => sign >= 0,
-  '=': (sign) => sign === 0,
-  '==': (sign) => sign === 0,
-  '!=': (sign) => sign !== 0,
-};
+const holds: ReadonlyMap<string, (sign: number) => boolean> = new Map([
+  ['<', (sign: number) => sign < 0],
+  ['<=', (sign: number) => sign <= 0],
+  ['>', (sign: number) => sign > 0],
+  ['>=', (sign: number) => sign >= 0],
+  ['=', (sign: number) => sign === 0],
+  ['==', (sign: number) => sign === 0],
+  ['!=', (sign: number) => sign !== 0],
+]);
 
 function comparators(part: string, order: VersionOrder, text: string): VersionRange {
   const tokens = part
@@ -64,8 +66,8 @@ function comparators(part: string, order: VersionOrder, text: string): VersionRa
   if (tokens.length === 0 || tokens.length > mostComparators) throw bad(text, 'an alternative of it is empty or too long');
   const all = tokens.map((token) => {
     const [, operator = '', version = ''] = /^([<>=!]*)(.*)$/s.exec(token) ?? [];
-    const hold = holds[operator === '' ? '=' : operator];
-    if (!hold || version === '' || version.length > longestVersion)
+    const hold = holds.get(operator === '' ? '=' : operator);
+    if (!hold || /^[~^]|^$/.test(version) || version.length > longestVersion)
       throw bad(text, `${JSON.stringify(token.slice(0, 50))} is no comparison`);
     const bound = order.bind(version);
     if (!bound && operator !== '' && operator !== '=' && operator !== '==')

@@ -37,21 +37,22 @@ const ecosystems: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Types of purl-spec whose packages are in one ecosystem alone. `deb`, `apk` and `rpm` name the distribution first. */
-const purlTypes: Readonly<Record<string, string>> = {
-  npm: 'npm',
-  pypi: 'PyPI',
-  golang: 'Go',
-  cargo: 'crates.io',
-  maven: 'Maven',
-  gem: 'RubyGems',
-  nuget: 'NuGet',
-  composer: 'Packagist',
-  hex: 'Hex',
-  pub: 'Pub',
-};
+const purlTypes: ReadonlyMap<string, string> = new Map([
+  ['npm', 'npm'],
+  ['pypi', 'PyPI'],
+  ['golang', 'Go'],
+  ['cargo', 'crates.io'],
+  ['maven', 'Maven'],
+  ['gem', 'RubyGems'],
+  ['nuget', 'NuGet'],
+  ['composer', 'Packagist'],
+  ['hex', 'Hex'],
+  ['pub', 'Pub'],
+]);
 
 /** Upper case, a dash, and a number somewhere: what databases of advisories name theirs. Small letters only for the two that everybody knows. */
-const advisoryName = /^(?:[A-Z][A-Z0-9]{1,15}-(?=[A-Za-z0-9:._-]*\d)[A-Za-z0-9:._-]{3,80}|(?:cve|ghsa)-[a-z0-9-]{4,80})$/;
+const advisoryName =
+  /^(?:[A-Z][A-Z0-9]{1,15}-(?=[A-Za-z0-9:._-]*\d)[A-Za-z0-9:._-]{3,80}|cve-[0-9-]{4,80}|(?:GHSA|ghsa)(?:-[a-z0-9]{4}){3})$/;
 
 /**
  * Reads `lodash`, `lodash@<4.17.21`, `npm:@scope/name@^1`, `debian:12:openssl`, a purl, `CVE-2021-44228` or `GHSA-…`.
@@ -66,7 +67,7 @@ export function parseWanted(text: string): Wanted {
   const ecosystem = prefix === undefined ? undefined : ecosystems.get(spelled(prefix));
   if (ecosystem === undefined || after === undefined) return packageOf(asked);
   const about = ecosystemOf(ecosystem);
-  const [, release, name] = (about?.releaseOf && /^([^:@]{1,60}):([^:]+)$/s.exec(after)) || [];
+  const [, release, name] = (about?.releaseOf && /^([^:@]{1,60}):([^:@]+(?:@.*)?)$/s.exec(after)) || [];
   if (!about || release === undefined || name === undefined) return packageOf(after, ecosystem);
   return { ...packageOf(name, ecosystem), release: releaseOf(about, release) };
 }
@@ -77,7 +78,7 @@ function packageOf(text: string, ecosystem?: string): WantedPackage {
   const at = text.indexOf('@', 1);
   const name = (at === -1 ? text : text.slice(0, at)).trim();
   const range = at === -1 ? '' : text.slice(at + 1).trim();
-  if (name === '' || /\s/.test(name)) throw bad(text, 'it names no package');
+  if (!/[\p{L}\p{N}]/u.test(name) || /\s/.test(name)) throw bad(text, 'it names no package');
   if (at !== -1 && range === '') throw bad(text, 'there is nothing behind the @');
   return { kind: 'package', name, ...(ecosystem === undefined ? {} : { ecosystem }), ...(range === '' || range === '*' ? {} : { range }) };
 }
@@ -86,7 +87,7 @@ function ofPurl(text: string): WantedPackage {
   const purl = parsePurl(text);
   const [type = '', ...parts] = purl?.path.split('/') ?? [];
   if (!purl || parts.length === 0) throw bad(text, 'it is no package URL');
-  const known = purlTypes[type];
+  const known = purlTypes.get(type);
   const version = purl.version === undefined ? {} : { range: purl.version };
   if (known !== undefined) return { kind: 'package', name: parts.join(known === 'Maven' ? ':' : '/'), ecosystem: known, ...version };
   const distribution = type === 'deb' || type === 'apk' || type === 'rpm' ? ecosystems.get(spelled(parts[0] ?? '')) : undefined;

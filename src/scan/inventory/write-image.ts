@@ -18,8 +18,7 @@ export type IndexedImage = {
 /** Components once, then the image with all that it has, in one transaction: an image is there whole or not at all. Again: nothing. @throws WaybillError INVALID_INPUT */
 export async function writeImage(db: InventoryDb, clock: Clock, image: IndexedImage, sbom: string): Promise<void> {
   const { repository, digest, run } = image;
-  const known = db.selectFrom('inventory_image').select('id').where('digest', '=', digest).where('repository', '=', repository);
-  if (await known.executeTakeFirst()) return;
+  if (await isIndexed(db, image)) return;
   const { inventory, sourceOnly } = inventoryFromSbom(sbom);
   const pathsOf = pathFinder(inventory);
   const components = [...new Map(inventory.components.map((component) => [component.purl, component])).values()];
@@ -41,6 +40,10 @@ export async function writeImage(db: InventoryDb, clock: Clock, image: IndexedIm
       for (const row of await trx.selectFrom('inventory_component').selectAll().where('purl', 'in', purls).execute())
         if (mine.has(identity(row))) ids.set(row.purl, row.id);
     }
+    // It was collected, and came again by another run.
+    const old = trx.selectFrom('inventory_image').select('id').where('digest', '=', digest).where('repository', '=', repository);
+    await trx.deleteFrom('inventory_content').where('image', 'in', old).execute();
+    await trx.deleteFrom('inventory_image').where('digest', '=', digest).where('repository', '=', repository).execute();
     const { id } = await trx
       .insertInto('inventory_image')
       .values({
@@ -64,6 +67,17 @@ export async function writeImage(db: InventoryDb, clock: Clock, image: IndexedIm
     });
     for (const rows of chunks(content, 200)) await trx.insertInto('inventory_content').values(rows).execute();
   });
+}
+
+/** Also one that was collected since, unless a later run has made it again. */
+export async function isIndexed(db: InventoryDb, { digest, repository, run }: Omit<IndexedImage, 'sbom'>): Promise<boolean> {
+  const row = await db
+    .selectFrom('inventory_image')
+    .select(['run', 'collected_at'])
+    .where('digest', '=', digest)
+    .where('repository', '=', repository)
+    .executeTakeFirst();
+  return row !== undefined && (row.collected_at === null || row.run >= run);
 }
 
 /** A name of a project is told from a purl by its beginning. */
