@@ -4,8 +4,9 @@ import type { Digest } from '../../kernel/digest.ts';
 import type { RunId } from '../../kernel/ids.ts';
 import type { Store } from '../../store/store.ts';
 import type { AdvisoryDatabase } from '../advisories/database.ts';
-import { contentOf, findComponents, wayOf, type FoundComponent, type FoundComponents } from './find-components.ts';
+import { findComponents, type FoundComponent, type FoundComponents } from './find-components.ts';
 import { forgetImages } from './forget-images.ts';
+import { contentOf, imagesWith, waysOf } from './image-content.ts';
 import { matchAgain, type MatchedAgain } from './match-again.ts';
 import { markTold, newlyVulnerable, type News, type NewsOptions } from './news.ts';
 import { chunks, type InventoryDb, type InventoryTables } from './tables.ts';
@@ -82,32 +83,30 @@ export function openInventory(store: Store, clock: Clock): Inventory {
       const inUse: number[] = [];
       for (const some of chunks([...new Set(digests)]))
         for (const { id } of await db.selectFrom('inventory_image').select('id').where('digest', 'in', some).execute()) inUse.push(id);
-      const having = new Set<number>();
-      for (const some of chunks(ids))
-        for (const { image } of await db.selectFrom('inventory_content').select('image').where('component', 'in', some).execute())
-          having.add(image);
-      const shown = new Set([...inUse.filter((id) => having.has(id)), ...[...having].sort((a, b) => b - a).slice(0, limit)]);
-      const content = await contentOf(db, [...shown], ids);
-      const images: InventoryImage[] = [];
-      for (const some of chunks([...shown]))
-        for (const row of await db.selectFrom('inventory_image').selectAll().where('id', 'in', some).orderBy('id', 'desc').execute()) {
-          const components: InventoryImage['components'][number][] = [];
-          for (const each of content.get(row.id) ?? []) {
+      const used = await contentOf(db, inUse, ids);
+      const having = await imagesWith(db, ids, limit);
+      const shown = [...new Set([...used.keys(), ...having.newest])];
+      const content = await contentOf(db, shown, ids);
+      const wantedWays = [...content].flatMap(([image, all]) => all.slice(0, mostWays).map((each) => ({ ...each, image })));
+      const ways = await waysOf(db, wantedWays);
+      const rows = [];
+      for (const some of chunks(shown))
+        rows.push(...(await db.selectFrom('inventory_image').selectAll().where('id', 'in', some).execute()));
+      const images = rows
+        .sort((a, b) => b.id - a.id)
+        .map((row): InventoryImage => ({
+          repository: row.repository,
+          digest: row.digest as Digest,
+          run: row.run as RunId,
+          indexedAt: row.indexed_at,
+          ...(row.collected_at === null ? {} : { collectedAt: row.collected_at }),
+          components: (content.get(row.id) ?? []).flatMap((each, nth) => {
             const component = byId.get(each.component);
-            if (!component) continue;
-            const way = components.length < mostWays ? await wayOf(db, row.id, each) : [component.purl];
-            components.push({ component, foundIn: each.foundIn, way });
-          }
-          images.push({
-            repository: row.repository,
-            digest: row.digest as Digest,
-            run: row.run as RunId,
-            indexedAt: row.indexed_at,
-            ...(row.collected_at === null ? {} : { collectedAt: row.collected_at }),
-            components,
-          });
-        }
-      return { ...found, images, imageCount: having.size, looked };
+            if (!component) return [];
+            return [{ component, foundIn: each.foundIn, way: nth < mostWays ? ways(row.id, each.component) : [component.purl] }];
+          }),
+        }));
+      return { ...found, images, imageCount: having.count, looked };
     },
     forget: (images, kept) => forgetImages(db, clock, images, kept),
     matchAgain: (database, signal) => matchAgain(db, clock, database, signal),
