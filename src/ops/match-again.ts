@@ -67,13 +67,15 @@ async function tell(world: MatchWorld, news: News, uses: readonly EnvironmentUse
       notAsked: silent,
     },
   };
-  await world.store
+  const told = await world.store
     .as<never>()
     .transaction()
     .execute(async (transaction) => {
-      await world.ledger.append(entry, transaction);
-      await world.scanning.inventory.markTold([news], transaction);
+      const first = await world.scanning.inventory.markTold(news, transaction);
+      if (first) await world.ledger.append(entry, transaction);
+      return first;
     });
+  if (!told) return;
   world.logger.warn(
     { ...what, images: news.imageCount, pods: pods.length, notAsked: silent.map(({ environment }) => environment) },
     'images became vulnerable',

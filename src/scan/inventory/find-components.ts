@@ -1,7 +1,7 @@
 import { isWaybillError, type WaybillError } from '../../kernel/error.ts';
 import { splitEcosystem } from '../advisories/ecosystems.ts';
 import type { Severity } from '../severity.ts';
-import { chunks, type InventoryDb } from './tables.ts';
+import type { InventoryDb } from './tables.ts';
 import { parseRange, type VersionRange } from './version-range.ts';
 import { isNamed, spellingsOf, type Wanted } from './wanted.ts';
 

@@ -52,8 +52,8 @@ export type Inventory = {
   forget(images: readonly { readonly repository: string; readonly digest: string }[], kept: ReadonlySet<string>): Promise<void>;
   matchAgain(database: AdvisoryDatabase, signal: AbortSignal): Promise<MatchedAgain>;
   newlyVulnerable(options: NewsOptions): Promise<readonly News[]>;
-  /** In the transaction of whoever tells it. */
-  markTold(news: readonly News[], transaction: Kysely<never>): Promise<void>;
+  /** In the transaction of whoever tells it. False: somebody else has told it. */
+  markTold(news: News, transaction: Kysely<never>): Promise<boolean>;
   /** Every run up to this one has ended and its images are here. */
   progress(): Promise<RunId>;
   setProgress(run: RunId): Promise<void>;

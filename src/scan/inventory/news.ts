@@ -124,9 +124,19 @@ async function newestWithout(db: InventoryDb, advisory: string, repository: stri
   return undefined;
 }
 
-export async function markTold(db: InventoryDb, clock: Clock, news: readonly News[]): Promise<void> {
+/** @returns whether any of it was not told before */
+export async function markTold(db: InventoryDb, clock: Clock, { advisory, components }: News): Promise<boolean> {
   const told_at = clock.now().toISOString();
-  for (const { advisory, components } of news)
-    for (const some of chunks(components.map(({ id }) => id)))
-      await db.updateTable('inventory_finding').set({ told_at }).where('advisory', '=', advisory).where('component', 'in', some).execute();
+  let marked = false;
+  for (const some of chunks(components.map(({ id }) => id))) {
+    const { numUpdatedRows } = await db
+      .updateTable('inventory_finding')
+      .set({ told_at })
+      .where('advisory', '=', advisory)
+      .where('component', 'in', some)
+      .where('told_at', 'is', null)
+      .executeTakeFirst();
+    marked ||= numUpdatedRows > 0n;
+  }
+  return marked;
 }
