@@ -53,7 +53,9 @@ export function whereLines(paint: Paint, rows: Rows, reply: WhereView): string[]
   const lookedAt = `${looked.images} image${looked.images === 1 ? '' : 's'} with ${looked.components} components`;
   const ages = (looked.advisories ?? []).map(({ ecosystem, updatedAt }) => `${plain(ecosystem)} of ${updatedAt.slice(0, 10)}`);
   const lines: string[] = [];
-  if (imageCount === 0) lines.push(paint('green', `No image has ${plain(asked)}.`), `Looked at ${lookedAt}.`);
+  if (looked.images === 0)
+    lines.push(paint('yellow', `Nothing is known about ${plain(asked)}: no image of this server was looked into yet.`));
+  else if (imageCount === 0) lines.push(paint('green', `No image has ${plain(asked)}.`), `Looked at ${lookedAt}.`);
   else {
     const running = images.filter(({ use }) => use === 'runs').length;
     const released = images.filter(({ use }) => use === 'released').length;

@@ -107,6 +107,8 @@ class RangesOf {
   /** @throws the reason when nobody could read it */
   notes(): readonly string[] {
     const failed = [...this.#known].flatMap(([base, range]) => (typeof range === 'function' ? [] : [{ base, error: range }]));
+    // Nobody has such a package: what nobody at all could read is refused all the same.
+    if (this.#text !== undefined && this.#known.size === 0) parseRange(this.#text, 'npm');
     const [first] = failed;
     if (first && failed.length === this.#known.size) throw first.error;
     return failed.map(({ base, error }) => `${base} has a package of that name, but ${error.detail}; it was left out.`);

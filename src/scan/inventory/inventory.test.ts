@@ -137,6 +137,7 @@ suite('which images have it', () => {
     assert.match(found.notes.join(), /PyPI has a package of that name, but .*left out/);
     await assert.rejects(s.inventory.find(parseWanted('pypi:lodash@^4'), { digests: [], limit: 9 }), { code: 'INVALID_INPUT' });
     await assert.rejects(s.inventory.find(parseWanted('lodash@<<1'), { digests: [], limit: 9 }), { code: 'INVALID_INPUT' });
+    await assert.rejects(s.inventory.find(parseWanted('nobody-has-it@<<1'), { digests: [], limit: 9 }), { code: 'INVALID_INPUT' });
     await assert.rejects(s.inventory.find(parseWanted("npm:x@<1' OR 1=1 --"), { digests: [], limit: 9 }), { code: 'INVALID_INPUT' });
     assert.deepEqual(await s.who("x' OR '1'='1".replaceAll(' ', '')), []);
     assert.deepEqual(await s.who('%'.concat('a')), []);
