@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { endpoints } from '../src/api/endpoints.ts';
 import type { ScanView } from '../src/api/views.ts';
 import { sbomType } from '../src/evidence/statements/sbom.ts';
 import { secretScanType } from '../src/evidence/statements/secret-scan.ts';
 import { vulnerabilitiesType } from '../src/evidence/statements/vulnerabilities.ts';
+import { writeAdvisories } from '../scripts/demo/advisories.ts';
 import { must } from '../scripts/demo/person.ts';
 import { changeOf, changeRun } from '../scripts/demo/story.ts';
 import { findCosign } from './kit/cosign.ts';
@@ -88,6 +90,7 @@ test('scanning, from the push to the gate', limit, async (t) => {
 
   let digest = '';
   let reference = '';
+  let better = '';
   await t.test('with a reviewed waiver it is merged, and the image’s papers tell of it', async () => {
     const day = new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10);
     const waivers = `version: 1\nvulnerabilities:\n  - { id: CVE-2026-90001, package: left-behind, reason: not reachable from outside, owner: dana, expires: ${day} }\n`;
@@ -118,6 +121,23 @@ test('scanning, from the push to the gate', limit, async (t) => {
     assert.deepEqual([source?.waybill.worst, source?.waybill.waived, source?.scanner.result[0]?.id], [undefined, 1, 'CVE-2026-90001']);
     assert.match(JSON.stringify(source?.scanner.result[0]?.annotations), /not reachable from outside/);
     await must(dana.waybill('verify', reference));
+  });
+
+  await t.test('waybill where finds it in the image, only in its source, by name, range and advisory, and after kill -9', async () => {
+    const asks = async (what: string) => (await dana.api.call(endpoints.where, { query: { what, pods: 'yes', limit: 10 } })).images;
+    await waybill.stop('SIGKILL');
+    await waybill.start();
+    for (const what of ['left-behind', 'npm:left-behind@<1.2.3', 'CVE-2026-90001']) {
+      const [found, ...others] = await asks(what);
+      assert.deepEqual([found?.digest, found?.use, found?.inRegistry, others.length], [digest, 'registry', true, 0], what);
+      assert.deepEqual(found?.has, [
+        { purl: 'pkg:npm/left-behind@1.2.2', foundIn: 'source', way: ['./', 'pkg:npm/outer@1.0.0', 'pkg:npm/left-behind@1.2.2'] },
+      ]);
+    }
+    assert.equal((await asks('kept'))[0]?.has[0]?.foundIn, 'image');
+    assert.deepEqual(await asks('npm:left-behind@>=1.2.3'), []);
+    const text = await must(dana.waybill('where', 'left-behind'));
+    assert.match(text, /1 of 1 image.*source only.*outer@1\.0\.0 → left-behind@1\.2\.2/s);
   });
 
   for (const version of [2, 3] as const)
@@ -152,6 +172,27 @@ test('scanning, from the push to the gate', limit, async (t) => {
     );
     const mended = await passed(dana, await deliver(waybill, 'shop', { 'package-lock.json': lock('left-behind', '1.2.3') }, 'mended'));
     assert.deepEqual((await scans(waybill, mended.id))[1]?.findings, []);
+    better = mended.images[0]?.digest ?? '';
+  });
+
+  await t.test('a new advisory: images that are there are looked up again, and it is told once with the image that is better', async () => {
+    const vector = 'CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H';
+    const news = { ecosystem: 'npm', name: 'left-behind', id: 'CVE-2026-90009', fixed: '1.2.3', vector };
+    await writeAdvisories(path.join(scratch, 'advisories'), [news]);
+    await waybill.admin.api.call(endpoints.updateAdvisories, {});
+    const told = async () => (await dana.api.call(endpoints.newlyVulnerable, { query: { pods: 'yes' } })).news;
+    while ((await told()).length === 0) {
+      signal.throwIfAborted();
+      await sleep(100);
+    }
+    const [first, ...others] = await told();
+    assert.deepEqual([first?.advisory, others.length], ['CVE-2026-90009', 0]);
+    assert.deepEqual(new Set(first?.images.map((image) => image.newestWithout)), new Set([better]));
+    assert.ok(first?.images.some((image) => image.digest === digest));
+    assert.match(await must(dana.waybill('where', '--new')), /CVE-2026-90009 critical.*fixed in 1\.2\.3/s);
+    await waybill.admin.api.call(endpoints.updateAdvisories, {});
+    const entries = (await must(waybill.admin.waybill('ledger', 'export'))).split('\n').filter((line) => line.includes('newly-vulnerable'));
+    assert.equal(entries.length, 1);
   });
 
   await t.test('without advisories to look anything up in, nothing passes, and it says how to get some', async () => {

@@ -24,7 +24,7 @@ export async function matchImagesAgain(world: MatchWorld, signal: AbortSignal): 
   const done = await openAndMatch(world, signal);
   let uses: readonly EnvironmentUse[] | undefined;
   for (let round = 0; round < mostRounds; round++) {
-    const untold = { untold: true, limit: atOnce, digests: uses ? digestsInUse(uses) : [] } as const;
+    const untold = { untold: true, limit: atOnce, digests: uses ? digestsInUse(uses) : [], better: true } as const;
     let news = await world.scanning.inventory.newlyVulnerable(untold);
     if (news.length === 0) break;
     if (!uses) {

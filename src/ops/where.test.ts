@@ -289,7 +289,7 @@ suite('waybill where', () => {
     assert.match(told, new RegExp(`"newestWithout":"${good.digest}"`));
     assert.match(told, /"environment":"dead","why":"away"/);
 
-    const reply = await newlyVulnerable(at.world, { pods: true, signal });
+    const reply = await newlyVulnerable(at.world, { pods: true, better: true, signal });
     assert.deepEqual(endpoints.newlyVulnerable.reply.parse(reply), reply);
     assert.deepEqual(
       reply.news.map(({ advisory, images }) => [

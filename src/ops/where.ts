@@ -55,12 +55,17 @@ export async function where(
 /** What became vulnerable in the last thirty days, newest first. */
 export async function newlyVulnerable(
   world: WhereWorld,
-  options: { readonly pods: boolean; readonly signal: AbortSignal },
+  options: { readonly pods: boolean; readonly better: boolean; readonly signal: AbortSignal },
 ): Promise<NewlyVulnerableReply> {
   const since = new Date(world.clock.now().getTime() - newsDays * 86_400_000).toISOString();
   const uses = await inUse(world, { ask: options.pods, signal: options.signal });
   const { running } = await sortPods(world, uses);
-  const news = await world.scanning.inventory.newlyVulnerable({ since, limit: mostNews, digests: digestsInUse(uses) });
+  const news = await world.scanning.inventory.newlyVulnerable({
+    since,
+    limit: mostNews,
+    digests: digestsInUse(uses),
+    better: options.better,
+  });
   return {
     since,
     environments: uses.map(environmentView),

@@ -12,5 +12,7 @@ export function advisoryRoutes(app: FastifyInstance, world: World, who: Authenti
   serve(app, who, endpoints.where, async ({ query: { what, pods, limit }, signal }) =>
     where(world, { what, limit, pods: pods === 'yes' }, signal),
   );
-  serve(app, who, endpoints.newlyVulnerable, async ({ query, signal }) => newlyVulnerable(world, { pods: query.pods === 'yes', signal }));
+  serve(app, who, endpoints.newlyVulnerable, async ({ query, signal }) =>
+    newlyVulnerable(world, { pods: query.pods === 'yes', better: true, signal }),
+  );
 }

@@ -78,7 +78,7 @@ export function pageRoutes(app: FastifyInstance, world: World, who: Authenticate
       listRuns(world, { limit: 20 }),
       listCurrentReleases(world),
       listRefusals(world),
-      newlyVulnerable(world, { pods: false, signal: AbortSignal.timeout(10_000) }),
+      newlyVulnerable(world, { pods: false, better: false, signal: AbortSignal.timeout(10_000) }),
     ]);
     const body = homePage({
       repositories: repositories.map((repository) => repositoryOf(world, repository)),

@@ -213,7 +213,7 @@ suite('new advisories', () => {
     await s.add('shop/api', 2, sbom([npm('express', '4.0.0')]));
     const clean = await s.add('shop/web', 3, sbom([npm('express', '5.0.0')]));
     await s.match();
-    const all = { limit: 50, digests: [] };
+    const all = { limit: 50, digests: [], better: true };
     assert.deepEqual(await s.inventory.newlyVulnerable(all), []);
     // Every name of it finds it.
     for (const name of ['CVE-2026-0001', 'cve-2026-0001', 'GHSA-aaaa-bbbb-cccc']) assert.deepEqual(await s.who(name), ['shop/web 1']);
@@ -252,7 +252,7 @@ suite('new advisories', () => {
     assert.deepEqual(await s.who('GHSA-aaaa-bbbb-cccc'), ['shop/web 1']);
     assert.deepEqual(await s.match(), { components: 600, appeared: 2, gone: 1 });
     assert.deepEqual(await s.who('GHSA-aaaa-bbbb-cccc'), []);
-    assert.equal((await s.inventory.newlyVulnerable({ limit: 50, digests: [] })).length, 2);
-    assert.equal((await s.inventory.newlyVulnerable({ limit: 50, digests: [], since: '9999' })).length, 0);
+    assert.equal((await s.inventory.newlyVulnerable({ limit: 50, digests: [], better: true })).length, 2);
+    assert.equal((await s.inventory.newlyVulnerable({ limit: 50, digests: [], better: true, since: '9999' })).length, 0);
   });
 });

@@ -1,6 +1,7 @@
 import type { Clock } from '../../kernel/clock.ts';
 import type { Digest } from '../../kernel/digest.ts';
 import type { Severity } from '../severity.ts';
+import { contentOf, imagesWith } from './image-content.ts';
 import { chunks, type InventoryDb } from './tables.ts';
 
 /** An advisory that was published after images with what it is about had been looked at. */
@@ -30,6 +31,8 @@ export type NewsOptions = {
   readonly limit: number;
   /** In use somewhere. */
   readonly digests: readonly string[];
+  /** Whether the newest image without it is looked for: some questions for each name. */
+  readonly better: boolean;
 };
 
 const mostImages = 100;
@@ -52,7 +55,12 @@ export async function newlyVulnerable(db: InventoryDb, options: NewsOptions): Pr
   return news;
 }
 
-async function newsOf(db: InventoryDb, advisory: string, firstSeen: string, { untold, since, digests }: NewsOptions): Promise<News> {
+async function newsOf(
+  db: InventoryDb,
+  advisory: string,
+  firstSeen: string,
+  { untold, since, digests, better }: NewsOptions,
+): Promise<News> {
   let query = db
     .selectFrom('inventory_finding as finding')
     .innerJoin('inventory_component as component', 'component.id', 'finding.component')
@@ -70,22 +78,26 @@ async function newsOf(db: InventoryDb, advisory: string, firstSeen: string, { un
   if (since !== undefined) query = query.where('finding.first_seen', '>=', since);
   const rows = await query.execute();
   const worst = rows.toSorted((a, b) => ranks[a.severity] - ranks[b.severity])[0];
-  const having = new Map<number, { id: number; repository: string; digest: string }>();
-  for (const some of chunks(rows.map(({ id }) => id)))
-    for (const row of await db
-      .selectFrom('inventory_content as content')
-      .innerJoin('inventory_image as image', 'image.id', 'content.image')
-      .select(['image.id as id', 'image.repository as repository', 'image.digest as digest'])
-      .distinct()
-      .where('content.component', 'in', some)
-      .execute())
-      having.set(row.id, row);
-  const used = new Set(digests);
-  const images = [...having.values()]
-    .sort((a, b) => Number(used.has(b.digest)) - Number(used.has(a.digest)) || b.id - a.id)
-    .slice(0, mostImages);
+  const components = rows.map(({ id }) => id);
+  const used: number[] = [];
+  for (const some of chunks([...new Set(digests)]))
+    for (const { id } of await db.selectFrom('inventory_image').select('id').where('digest', 'in', some).execute()) used.push(id);
+  const having = await imagesWith(db, components, mostImages);
+  const shown = [...new Set([...(await contentOf(db, used, components)).keys(), ...having.newest])].slice(0, mostImages);
+  const images =
+    shown.length === 0
+      ? []
+      : await db
+          .selectFrom('inventory_image')
+          .select(['id', 'repository', 'digest'])
+          .where('id', 'in', shown)
+          .orderBy('id', 'desc')
+          .execute();
+  images.sort((a, b) => Number(digests.includes(b.digest)) - Number(digests.includes(a.digest)));
   const without = new Map<string, Digest | undefined>();
-  for (const { repository } of images) if (!without.has(repository)) without.set(repository, await newestWithout(db, advisory, repository));
+  if (better)
+    for (const { repository } of images)
+      if (!without.has(repository)) without.set(repository, await newestWithout(db, advisory, repository));
   return {
     advisory,
     severity: worst?.severity ?? 'unknown',
@@ -96,7 +108,7 @@ async function newsOf(db: InventoryDb, advisory: string, firstSeen: string, { un
       const newest = without.get(repository);
       return { repository, digest: digest as Digest, ...(newest === undefined ? {} : { newestWithout: newest }) };
     }),
-    imageCount: having.size,
+    imageCount: having.count,
   };
 }
 
