@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { extract, type Header } from 'tar-stream';
 import type { Digest } from '../../kernel/digest.ts';
+import { zstdFrames } from '../../oci/zstd-frames.ts';
 import { WaybillError, isWaybillError, messageOf } from '../../kernel/error.ts';
 
 /** A file of a layer as the tar has it. */
@@ -74,7 +75,9 @@ export async function readLayer(blob: Readable, mediaType: string, signal: Abort
     }
   }
   const [packed, unpacked] = await Promise.allSettled([
-    pipeline(blob, decompressor(mediaType), counted, parser, { signal }),
+    /[+.]zstd$/.test(mediaType)
+      ? pipeline(blob, zstdFrames, createZstdDecompress(), counted, parser, { signal })
+      : pipeline(blob, decompressor(mediaType), counted, parser, { signal }),
     consumed,
   ] as const);
   signal.throwIfAborted();
@@ -89,7 +92,6 @@ export async function readLayer(blob: Readable, mediaType: string, signal: Abort
 
 function decompressor(mediaType: string): Duplex {
   if (/[+.]gzip$/.test(mediaType)) return createGunzip();
-  if (/[+.]zstd$/.test(mediaType)) return createZstdDecompress();
   if (/[.]tar$/.test(mediaType)) return new PassThrough();
   throw new WaybillError('INVALID_INPUT', `a layer of the media type ${mediaType} cannot be read`);
 }

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { zstdFrames } from '../../oci/zstd-frames.ts';
 import type { Digest } from '../../kernel/digest.ts';
 import { WaybillError, messageOf } from '../../kernel/error.ts';
 import { openLayout, type Layout } from '../../oci/layout.ts';
@@ -153,7 +154,7 @@ async function unpack(from: Layout, layer: Descriptor, file: string, signal: Abo
   const blob = await from.openBlob(layer.digest);
   const to = createWriteStream(file, { flags: 'wx', mode: 0o600 });
   if (/[+.]gzip$/.test(layer.mediaType)) await pipeline(blob, createGunzip(), counted, to, { signal });
-  else if (/[+.]zstd$/.test(layer.mediaType)) await pipeline(blob, createZstdDecompress(), counted, to, { signal });
+  else if (/[+.]zstd$/.test(layer.mediaType)) await pipeline(blob, zstdFrames, createZstdDecompress(), counted, to, { signal });
   else await pipeline(blob, counted, to, { signal });
 }
 
