@@ -5,6 +5,7 @@ import type { Coverage } from '../scan/coverage.ts';
 import { isGap } from '../scan/coverage.ts';
 import { defaultScanLevel, scanLevels, type ScanLevel } from '../plan/scan-levels.ts';
 import type { ScanVerdict, WeighedFinding } from '../scan/gate.ts';
+import type { Place } from '../scan/finding.ts';
 import type { ScanReport } from '../scan/report.ts';
 import type { Severity } from '../scan/severity.ts';
 import type { CliContext } from './context.ts';
@@ -125,7 +126,7 @@ function findingLines(finding: WeighedFinding, paint: Paint): string[] {
           .map((commit) => commit.slice(0, 10))
           .join(', ')}${place.commits.length > 3 ? ', …' : ''}`
       : '';
-    lines.push(`          ${plain(place.path)}${at}${commits}${place.layer ? `  layer ${place.layer.digest.slice(7, 19)}` : ''}`);
+    lines.push(`          ${plain(place.path)}${at}${commits}${layerOf(place)}`);
   }
   if (finding.places.length > shownPlaces) lines.push(`          and ${finding.places.length - shownPlaces} more places`);
   if (finding.kind === 'secret')
@@ -147,6 +148,13 @@ function shortPurl(name: string): string {
   } catch {
     return name;
   }
+}
+
+/** With what made it, in one line. */
+function layerOf({ layer }: Place): string {
+  if (!layer) return '';
+  const made = plain(layer.createdBy.replaceAll(/\s+/g, ' '));
+  return `  layer ${layer.digest.slice(7, 19)}: ${made.length > 100 ? `${made.slice(0, 100)} …` : made}`;
 }
 
 /** What "nothing found" rests on. */

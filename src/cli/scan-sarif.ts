@@ -109,6 +109,7 @@ function location(place: Place): object {
         ? {}
         : { region: { startLine: place.line, ...(place.column === undefined ? {} : { startColumn: place.column }) } }),
     },
+    ...(place.layer ? { properties: { layer: place.layer.digest, createdBy: place.layer.createdBy } } : {}),
     ...(place.path === file ? {} : { logicalLocations: [{ fullyQualifiedName: place.path }] }),
   };
 }

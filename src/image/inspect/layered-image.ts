@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Digest } from '../../kernel/digest.ts';
+import { WaybillError } from '../../kernel/error.ts';
 import { platformsOf, platformText, type ImageReader } from './image-reader.ts';
 
 /** An image as scanners look at it (`scan/image/layered-image.ts`): its platforms, their configurations and layers. */
@@ -19,9 +20,19 @@ export type ImageLayers = {
   }[];
 };
 
-/** @throws WaybillError INVALID_INPUT for what is no image of files */
+/**
+ * All that a runtime could start of it.
+ * @throws WaybillError INVALID_INPUT for what is no image of files, or has a part that is none and not marked as no image
+ */
 export async function layersOf(reader: ImageReader): Promise<ImageLayers> {
   const platforms = await platformsOf(reader);
+  if (reader.top.kind === 'index') {
+    // Runtimes choose by platform alone, and some look into an index in an index: what `platformsOf` leaves out must not be such a part.
+    const known = new Set(platforms.map(({ manifest }) => manifest.digest));
+    const left = reader.top.index.manifests.find(({ digest, platform }) => !known.has(digest) && platform?.os !== 'unknown');
+    if (left) throw new WaybillError('INVALID_INPUT', `${reader.name} has a part ${left.digest} that is no image of files and may be run`);
+  }
+  if (platforms.length === 0) throw new WaybillError('INVALID_INPUT', `${reader.name} has no image for any platform`);
   return {
     name: reader.name,
     digest: reader.top.digest,

@@ -4,7 +4,7 @@ import type { Severity } from '../severity.ts';
 /** What need not be in an image that runs, by its path. */
 const shells = /^(?:usr\/(?:local\/)?)?s?bin\/(?:sh|bash|dash|ash|zsh|ksh|csh|tcsh|fish|busybox|toybox)$/;
 const managers =
-  /^(?:usr\/(?:local\/)?)?s?bin\/(?:apt|apt-get|aptitude|dpkg|apk|yum|dnf|microdnf|rpm|zypper|pacman|npm|yarn|pnpm|pip3?|gem|cargo)$/;
+  /^(?:usr\/(?:local\/)?)?s?bin\/(?:apt|apt-get|aptitude|dpkg|apk|yum|dnf|microdnf|rpm|zypper|pacman|npm|yarn|pnpm|pip3?|gem|cargo)$|(?:^|\/)lib\/node_modules\/(?:npm\/bin\/npm-cli\.js|corepack\/dist\/corepack\.js)$|(?:^|\/)yarn-v[^/]+\/bin\/yarn\.js$/;
 
 export type Habit = 'setuid' | 'setgid' | 'shell' | 'package-manager' | 'root-user';
 

@@ -1,85 +1,118 @@
+import path from 'node:path';
 import { PassThrough, type Duplex, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
-import { extract } from 'tar-stream';
 import { WaybillError, isWaybillError, messageOf } from '../../kernel/error.ts';
+import { pieceBytes } from '../tree-source.ts';
+import { zstdFrames } from '../../oci/zstd-frames.ts';
+import { tarEntries, type TarHeader } from './tar-entries.ts';
 
 /** An entry of a layer (image-spec layer.md). */
-export type LayerEntry = {
-  /** Relative, with `/`, without leading `./`. */
+export type LayerEntry = Omit<TarHeader, 'name'> & {
+  /** From the image's root, with `/` and without `.` and `..`; empty: the root itself. */
   readonly path: string;
-  readonly kind: 'file' | 'hard link' | 'other';
-  /** Permission bits, set-uid and the like included. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly size: number;
-  readonly link: string;
-  /** Once, before the next entry is asked for; what is not read is passed over. */
+  /** Once, before the next entry is asked for, in pieces of `pieceBytes` but for the last; what is not read is passed over. */
   pieces(): AsyncIterable<Buffer>;
 };
 
-export type LayerLimits = { readonly bytes: number; readonly entries: number };
+/** What the layers of an image may still unpack to. */
+export type LayerBudget = { bytes: number; entries: number };
 
-/** A decompression bomb ends here. */
-export const layerLimits: LayerLimits = { bytes: 32 * 2 ** 30, entries: 2_000_000 };
+/** A decompression bomb ends here: several times the largest images that are known. */
+export const imageBudget: Readonly<LayerBudget> = { bytes: 64 * 2 ** 30, entries: 10_000_000 };
+
+/** PATH_MAX of Linux: no runtime makes a longer one. */
+const longestPath = 4096;
+const decompressedChunk = 256 * 1024;
 
 /**
  * The entries of a layer, one after another, straight from the stream: nothing is unpacked to disk and memory does not grow with the layer.
- * @throws WaybillError INVALID_INPUT when it is no tar or not compressed as its type says, LIMIT_EXCEEDED; what the stream itself fails with
+ * @throws WaybillError INVALID_INPUT when it is no tar or not compressed as its type says, LIMIT_EXCEEDED; what the signal aborts with
  */
 export async function* layerEntries(
   blob: Readable,
   mediaType: string,
   signal: AbortSignal,
-  limits = layerLimits,
+  budget: LayerBudget = { ...imageBudget },
 ): AsyncGenerator<LayerEntry> {
-  const parser = extract();
-  async function* counted(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    let bytes = 0;
-    for await (const chunk of chunks) {
+  const unpacked = decompressor(mediaType);
+  let failed: unknown;
+  const flow = (isZstd(mediaType) ? pipeline(blob, zstdFrames, unpacked, { signal }) : pipeline(blob, unpacked, { signal })).catch(
+    (error: unknown) => {
+      failed = error;
+    },
+  );
+  const explained = (error: unknown): unknown => {
+    if (signal.aborted) return signal.reason;
+    if (isWaybillError(error, 'LIMIT_EXCEEDED')) return error;
+    // What the stream says of itself tells more than that it ended.
+    const reason = isWaybillError(failed) ? failed : error;
+    if (isWaybillError(reason) && !isWaybillError(reason, 'INVALID_INPUT')) return reason;
+    return new WaybillError('INVALID_INPUT', `the layer cannot be read: ${messageOf(reason)}`, { cause: error });
+  };
+  let bytes = 0;
+  async function* counted(): AsyncGenerator<Buffer> {
+    for await (const chunk of unpacked as AsyncIterable<Buffer>) {
       bytes += chunk.length;
-      if (bytes > limits.bytes)
-        throw new WaybillError('LIMIT_EXCEEDED', `the layer has more than ${limits.bytes} bytes when it is unpacked`);
+      budget.bytes -= chunk.length;
+      if (budget.bytes < 0) throw new WaybillError('LIMIT_EXCEEDED', 'the layers of the image unpack to more bytes than are read');
       yield chunk;
     }
   }
-  let failed: unknown;
-  const flow = pipeline(blob, decompressor(mediaType), counted, parser, { signal }).catch((error: unknown) => {
-    failed = error;
-  });
-  let entries = 0;
   try {
-    for await (const entry of parser) {
-      if (++entries > limits.entries) throw new WaybillError('LIMIT_EXCEEDED', `the layer has more than ${limits.entries} entries`);
-      const { header } = entry;
-      yield {
-        path: header.name.replace(/^(?:\.?\/)+/, '').replace(/\/+$/, ''),
-        kind: header.type === 'file' || header.type === 'contiguous-file' ? 'file' : header.type === 'link' ? 'hard link' : 'other',
-        mode: (header.mode ?? 0) & 0o7777,
-        uid: header.uid ?? 0,
-        size: header.size ?? 0,
-        link: (header.linkname ?? '').replace(/^(?:\.?\/)+/, ''),
-        pieces: () => entry as AsyncIterable<Buffer>,
-      };
-      entry.resume();
+    for await (const { name, content, ...header } of tarEntries(counted())) {
+      if (--budget.entries < 0) throw new WaybillError('LIMIT_EXCEEDED', 'the layers of the image have more entries than are read');
+      if (name.length > longestPath) throw new WaybillError('INVALID_INPUT', `a path of more than ${longestPath} bytes`);
+      yield { ...header, path: rooted(name), pieces: () => inPieces(content(), explained) };
     }
     await flow;
     if (failed !== undefined) throw failed;
+    if (bytes === 0) throw new WaybillError('INVALID_INPUT', 'it is empty');
   } catch (error) {
-    signal.throwIfAborted();
-    const reason = isWaybillError(error) ? error : failed;
-    if (isWaybillError(reason)) throw reason;
-    throw new WaybillError('INVALID_INPUT', `the layer cannot be read: ${messageOf(failed ?? error)}`, { cause: error });
+    throw explained(error);
   } finally {
-    parser.destroy();
+    unpacked.destroy();
     blob.destroy();
     await flow;
   }
 }
 
+/** As if the image's root were the root: nothing leads out of it. */
+export function rooted(name: string): string {
+  return path.posix.normalize(`/${name}`).replace(/^\/+|\/+$/g, '');
+}
+
+async function* inPieces(chunks: AsyncIterable<Buffer>, explained: (error: unknown) => unknown): AsyncGenerator<Buffer> {
+  let held: Buffer[] = [];
+  let size = 0;
+  const iterator = chunks[Symbol.asyncIterator]();
+  for (;;) {
+    const next = await iterator.next().catch((error: unknown) => {
+      throw explained(error);
+    });
+    if (next.done) break;
+    const chunk = next.value;
+    // A chunk may be larger than what is missing.
+    for (let rest = chunk; rest.length > 0;) {
+      const part = rest.subarray(0, pieceBytes - size);
+      rest = rest.subarray(part.length);
+      held.push(part);
+      size += part.length;
+      if (size < pieceBytes) continue;
+      yield Buffer.concat(held, size);
+      held = [];
+      size = 0;
+    }
+  }
+  const [only] = held;
+  yield only !== undefined && held.length === 1 ? only : Buffer.concat(held, size);
+}
+
+const isZstd = (mediaType: string) => /[+.]zstd$/.test(mediaType);
+
 function decompressor(mediaType: string): Duplex {
-  if (/[+.]gzip$/.test(mediaType)) return createGunzip();
-  if (/[+.]zstd$/.test(mediaType)) return createZstdDecompress();
+  if (/[+.]gzip$/.test(mediaType)) return createGunzip({ chunkSize: decompressedChunk });
+  if (isZstd(mediaType)) return createZstdDecompress({ chunkSize: decompressedChunk });
   if (/[.]tar$/.test(mediaType)) return new PassThrough();
   throw new WaybillError('INVALID_INPUT', `a layer of the media type ${mediaType} cannot be read`);
 }

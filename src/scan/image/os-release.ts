@@ -4,6 +4,13 @@ import { unreleased } from './readers/os-packages.ts';
 
 export type OsRelease = { readonly id: string; readonly version: string; readonly like: readonly string[] };
 
+export const largestOsRelease = 64 * 1024;
+
+/** os-release(5), and what links of that name lead to in some systems. */
+export function isOsRelease(path: string): boolean {
+  return /^(?:etc|usr\/lib)\/(?:[^/]+\/)*[a-z.-]*os[.-]release[^/]*$/.test(path) && path.length < 200;
+}
+
 /** os-release(5). */
 export function parseOsRelease(text: string): OsRelease {
   const fields = new Map<string, string>();
@@ -11,9 +18,11 @@ export function parseOsRelease(text: string): OsRelease {
     const [, name, value] = /^([A-Z_]+)=(.*)$/.exec(line.trim()) ?? [];
     if (name !== undefined && value !== undefined) fields.set(name, value.replace(/^(["'])(.*)\1$/, '$2'));
   }
+  const id = fields.get('ID') ?? '';
   return {
-    id: fields.get('ID') ?? '',
-    version: fields.get('VERSION_ID') ?? '',
+    // os-release(5): lower-case, digits, and these. Anything else is no name of a system.
+    id: /^[a-z0-9][a-z0-9._-]{0,63}$/.test(id) ? id : '',
+    version: (fields.get('VERSION_ID') ?? '').slice(0, 64),
     like: (fields.get('ID_LIKE') ?? '').split(/\s+/).filter((each) => each !== ''),
   };
 }
@@ -31,7 +40,7 @@ export function released(component: Component, release: OsRelease | undefined): 
   const manager = component.ecosystem;
   if (manager !== unreleased.dpkg && manager !== unreleased.apk) return component;
   const id = release?.id ?? '';
-  const known = ecosystems[id];
+  const known = Object.hasOwn(ecosystems, id) ? ecosystems[id] : undefined;
   const ecosystem = known?.(release?.version ?? '') ?? `${id || 'a system without os-release'}:${release?.version ?? ''}`;
   const type = manager === unreleased.dpkg ? 'deb' : 'apk';
   return {

@@ -3,6 +3,10 @@ import type { Reader, Reading } from '../../dependencies/reader.ts';
 import { purlOf } from '../../dependencies/purl.ts';
 
 const mib = 1024 * 1024;
+/** Ten times those of the largest machines. */
+const mostPackages = 100_000;
+/** Of a longer one, only the beginning is read: names and versions are short. */
+const longestLine = 4096;
 
 /** Which distribution an image is of, once its os-release is known; until then packages wait with this in place of the ecosystem. */
 export const unreleased = { dpkg: 'dpkg', apk: 'apk' } as const;
@@ -15,15 +19,16 @@ export const dpkgStatus: Reader = {
   read(bytes, path) {
     if (path.endsWith('.md5sums')) return nothing;
     const components: Component[] = [];
-    for (const { fields, line } of paragraphs(bytes.toString('utf8'))) {
+    for (const { fields, line } of paragraphs(bytes)) {
       const name = fields.get('package');
       const version = fields.get('version');
       if (name === undefined) continue;
-      // Removed, and only its configuration is left.
-      const status = fields.get('status');
-      if (status !== undefined && !/\binstalled$/.test(status)) continue;
-      if (version === undefined) throw new Error(`the package ${name} has no version`);
+      // Removed, and at most its configuration is left; every other state, half of an installation too, has files (dpkg(1), "Package states").
+      const state = fields.get('status')?.split(/\s+/).at(-1);
+      if (state === 'not-installed' || state === 'config-files') continue;
+      if (version === undefined) throw new Error(`the package ${name.slice(0, 100)} has no version`);
       const [, sourceName = name, sourceVersion = version] = /^(\S+)(?:\s+\((\S+)\))?/.exec(fields.get('source') ?? '') ?? [];
+      if (components.length >= mostPackages) throw new Error(`more than ${mostPackages} packages`);
       components.push({
         purl: purlOf('deb', `debian/${name}`, version),
         ecosystem: unreleased.dpkg,
@@ -52,6 +57,8 @@ export const apkInstalled: Reader = {
     const close = () => {
       const name = fields.get('P');
       const version = fields.get('V');
+      if (name !== undefined && version === undefined) throw new Error(`the package ${name.slice(0, 100)} has no version`);
+      if (components.length >= mostPackages) throw new Error(`more than ${mostPackages} packages`);
       if (name !== undefined && version !== undefined)
         components.push({
           purl: purlOf('apk', `alpine/${name}`, version),
@@ -65,37 +72,51 @@ export const apkInstalled: Reader = {
         });
       fields = new Map();
     };
-    for (const text of bytes.toString('utf8').split('\n')) {
+    for (const text of lines(bytes)) {
       line++;
       if (text === '') {
         close();
         start = line + 1;
-      } else if (text[1] === ':' && !fields.has(text[0] ?? '')) fields.set(text[0] ?? '', text.slice(2));
+      } else if (text[1] === ':' && 'PVo'.includes(text[0] ?? ' ') && !fields.has(text[0] ?? '')) fields.set(text[0] ?? '', text.slice(2));
     }
     close();
     return { components, needs: [], skipped: [], installed: true };
   },
 };
 
-/** rpm's databases, in three formats, none of which a kept library reads without the database's own program. */
-export const rpmDatabase: Reader = {
-  what: 'the database of rpm',
-  wants: (path) => /^(?:var|usr)\/lib\/(?:sysimage\/)?rpm\/(?:Packages|Packages\.db|rpmdb\.sqlite)$/.test(path),
+/** Package managers whose databases nobody reads here. */
+const unreadManagers: readonly (readonly [pattern: RegExp, name: string])[] = [
+  [/^(?:var|usr)\/lib\/(?:sysimage\/)?rpm\/(?:Packages|Packages\.db|rpmdb\.sqlite)$/, 'rpm'],
+  [/^var\/lib\/pacman\/local\/ALPM_DB_VERSION$/, 'pacman'],
+  [/^nix\/var\/nix\/db\/db\.sqlite$/, 'Nix'],
+  [/^usr\/lib\/opkg\/status$/, 'opkg'],
+  [/(?:^|\/)conda-meta\/history$/, 'conda'],
+];
+
+/** rpm's database has three formats, none of which a kept library reads without rpm itself. Each is told, so that nobody takes silence for an answer. */
+export const unreadPackages: Reader = {
+  what: 'the database of a package manager that is not read',
+  wants: (path) => unreadManagers.some(([pattern]) => pattern.test(path)),
   limit: Number.MAX_SAFE_INTEGER,
-  read: (_, path) => ({
-    components: [],
-    needs: [],
-    skipped: [{ path, reason: 'unknown-format', detail: 'packages of rpm are not read: what is known about them is not looked up' }],
-  }),
+  read(_, path) {
+    const name = unreadManagers.find(([pattern]) => pattern.test(path))?.[1] ?? 'it';
+    return {
+      components: [],
+      needs: [],
+      skipped: [{ path, reason: 'unknown-format', detail: `packages of ${name} are not read: what is known about them is not looked up` }],
+    };
+  },
 };
 
 const nothing: Reading = { components: [], needs: [], skipped: [] };
 
-function* paragraphs(text: string): Generator<{ readonly fields: ReadonlyMap<string, string>; readonly line: number }> {
+const wantedFields = new Set(['package', 'version', 'status', 'source']);
+
+function* paragraphs(bytes: Buffer): Generator<{ readonly fields: ReadonlyMap<string, string>; readonly line: number }> {
   let fields = new Map<string, string>();
   let start = 1;
   let line = 0;
-  for (const each of text.split('\n')) {
+  for (const each of lines(bytes)) {
     line++;
     if (each.trim() === '') {
       if (fields.size > 0) yield { fields, line: start };
@@ -106,7 +127,18 @@ function* paragraphs(text: string): Generator<{ readonly fields: ReadonlyMap<str
     // What goes on from the line before.
     if (each.startsWith(' ') || each.startsWith('\t')) continue;
     const colon = each.indexOf(':');
-    if (colon > 0) fields.set(each.slice(0, colon).toLowerCase(), each.slice(colon + 1).trim());
+    const name = colon > 0 && colon < 20 ? each.slice(0, colon).toLowerCase() : '';
+    if (wantedFields.has(name)) fields.set(name, each.slice(colon + 1).trim());
   }
   if (fields.size > 0) yield { fields, line: start };
+}
+
+/** Without an array of all of them: a file of line ends has as many lines as bytes. */
+function* lines(bytes: Buffer): Generator<string> {
+  for (let at = 0; at < bytes.length;) {
+    const end = bytes.indexOf(0x0a, at);
+    const stop = end === -1 ? bytes.length : end;
+    yield bytes.toString('utf8', at, Math.min(stop, at + longestLine)).replace(/\r$/, '');
+    at = stop + 1;
+  }
 }

@@ -1,0 +1,95 @@
+import path from 'node:path';
+import { layersOf, type ImageLayers } from '../image/inspect/layered-image.ts';
+import { systemClock } from '../kernel/clock.ts';
+import { WaybillError } from '../kernel/error.ts';
+import { openDatabase } from '../scan/advisories/database.ts';
+import { applyVex } from '../scan/advisories/vex.ts';
+import type { Inventory } from '../scan/component.ts';
+import { isGap } from '../scan/coverage.ts';
+import { judgeScan, type ScanVerdict } from '../scan/gate.ts';
+import { scanImage, worstFirst } from '../scan/image/scan-image.ts';
+import type { ScanReport } from '../scan/report.ts';
+import { sbomOf } from '../scan/sbom/cyclonedx.ts';
+import { derivedSalt } from '../scan/secrets/fingerprint.ts';
+import { rootCommits } from '../scan/git/repository.ts';
+import { readRules, repositoryRules } from '../scan/secrets/repository-rules.ts';
+import type { CliContext } from './context.ts';
+import type { ImageScanOptions } from './image-scan-options.ts';
+import { openImage } from './open-image.ts';
+import { vexOfTree, waiversOf } from './repository-claims.ts';
+import { scannedTree } from './scanned-tree.ts';
+
+export type ScannedImage = {
+  readonly image: ImageLayers;
+  readonly report: ScanReport;
+  readonly verdict: ScanVerdict;
+  readonly inventory: Inventory;
+  /** Ecosystems that occur and could not be looked up, for there is no advisory. */
+  readonly missing: readonly string[];
+};
+
+/** Looks into an image with the rules, the waivers and the VEX of the repository in which it is called, and judges what is found. */
+export async function runImageScan(context: CliContext, text: string, options: ImageScanOptions): Promise<ScannedImage> {
+  const { signal } = context;
+  const { root, salt } = await repositoryOf(context);
+  const waivers = await waiversOf(root);
+  const documents = await vexOfTree(root);
+  const rules = options.rules === undefined ? await repositoryRules(root) : await readRules(path.resolve(context.cwd, options.rules));
+  for (const note of rules.notes) context.note(note);
+  using stack = new DisposableStack();
+  const image = chosen(await layersOf(await openImage(context, text, stack)), options.platform);
+  const database = stack.use(
+    await openDatabase(options.database === undefined ? context.advisories : path.resolve(context.cwd, options.database)),
+  );
+  const { report: plain, inventory } = await scanImage({
+    image,
+    database,
+    rules: rules.set,
+    salt: waivers.salt ?? salt,
+    scanner: `waybill ${context.version}`,
+    clock: systemClock,
+    signal,
+    ...(context.interactive && context.colour ? { onProgress: progress(context) } : {}),
+  });
+  const vulnerabilities = plain.findings.filter((finding) => finding.kind === 'vulnerability');
+  const said = applyVex({ findings: vulnerabilities, documents }).findings;
+  const others = plain.findings.filter((finding) => finding.kind !== 'vulnerability');
+  const report: ScanReport = { ...plain, findings: worstFirst([...said, ...others]) };
+  const verdict = judgeScan({ report, fail: options.fail, waivers, now: systemClock.now(), databaseDays: options.databaseDays });
+  const missing = (report.coverage.databases ?? []).filter(({ advisories }) => advisories === 0).map(({ ecosystem }) => ecosystem);
+  return { image, report, verdict, inventory, missing };
+}
+
+export function imageSbom(context: CliContext, { image, report, inventory }: ScannedImage): string {
+  return sbomOf({
+    inventory,
+    subject: { type: 'container', name: image.name, version: image.digest },
+    scanner: `waybill ${context.version}`,
+    gaps: report.coverage.skipped.filter(isGap),
+    vulnerabilities: report.findings.filter((finding) => finding.kind === 'vulnerability'),
+  });
+}
+
+function chosen(image: ImageLayers, platform: string | undefined): ImageLayers {
+  if (platform === undefined) return image;
+  const platforms = image.platforms.filter((each) => each.platform === platform || each.platform.startsWith(`${platform}/`));
+  if (platforms.length > 0) return { ...image, platforms };
+  throw new WaybillError('NOT_FOUND', `${image.name} is not for ${platform.slice(0, 100)}`, {
+    fix: `It is for ${image.platforms.map((each) => each.platform).join(', ')}.`,
+  });
+}
+
+/** Waivers are of the repository in which somebody works; outside of one, there are none. */
+async function repositoryOf(context: CliContext): Promise<{ readonly root: string; readonly salt: string }> {
+  const tree = await scannedTree(context, '.', false);
+  return { root: tree.root, salt: derivedSalt(tree.byGit ? await rootCommits({ folder: tree.folder }, context.signal) : []) };
+}
+
+function progress(context: CliContext): (seen: { readonly files: number; readonly bytes: number }) => void {
+  let last = 0;
+  return ({ files, bytes }) => {
+    if (bytes - last < 200e6) return;
+    last = bytes;
+    context.note(`${files} files, ${Math.round(bytes / 1e6)} MB …`);
+  };
+}

@@ -1,0 +1,13 @@
+import type { Reading } from '../../dependencies/reader.ts';
+
+/** Looks at a file whose first bytes, not its name, say what it is, while others read it too. It holds a bounded part of it. */
+export type Probe = {
+  /** Pieces of the file, one after another and all of them. */
+  add(piece: Buffer): void;
+  end(): Promise<Reading> | Reading;
+};
+
+/** Undefined: the file is nothing for this probe. */
+export type ProbeKind = (path: string, first: Buffer) => Probe | undefined;
+
+export const nothing: Reading = { components: [], needs: [], skipped: [] };
