@@ -241,4 +241,23 @@ test('scanning, from the push to the gate', limit, async (t) => {
     const told = JSON.stringify([run, await scans(waybill, run.id), await must(dana.waybill('change', 'report', String(id)))]);
     assert.ok(!told.includes(credential));
   });
+
+  await t.test('what a history holds is told with its commits, whatever became of the file', async () => {
+    const { admin } = waybill;
+    await newRepository(waybill, 'past', {
+      'README.md': 'one\n',
+      'old.js': `const token = "${credential}";\n`,
+      'waybill.yaml': pipeline.split('images:')[0] ?? '',
+    });
+    await passed(dana, await deliver(waybill, 'past', { 'old.js': 'nothing\n' }, 'clean'));
+    await assert.rejects(dana.api.call(endpoints.scanHistory, { params: { name: 'past' } }), { code: 'FORBIDDEN' });
+    const text = await must(admin.waybill('repo', 'history', 'past', '--scan'));
+    assert.match(text, /old\\?\.js:1/);
+    assert.ok(!text.includes(credential));
+    const again = await admin.api.call(endpoints.scanHistory, { params: { name: 'past' } });
+    assert.equal(again.findingCount, 1);
+    assert.ok(again.covered.files < 3, 'what was clean is not read again');
+    assert.deepEqual((await dana.api.call(endpoints.showHistoryScan, { params: { name: 'past' } })).findings, again.findings);
+    assert.match(await must(dana.waybill('advisories')), /npm +1 /);
+  });
 });

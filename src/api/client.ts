@@ -8,7 +8,12 @@ export type Client = {
   readonly url: string;
   call<E extends Endpoint>(
     endpoint: E,
-    input?: { params?: ParamsOf<E>; query?: Partial<QueryOf<E>>; body?: Partial<BodyOf<E>> },
+    input?: {
+      params?: ParamsOf<E>;
+      query?: Partial<QueryOf<E>>;
+      body?: Partial<BodyOf<E>>;
+      /** For what takes long; 60 seconds by default. */ timeoutMs?: number;
+    },
   ): Promise<ReplyOf<E>>;
   /** The lines of a stream of server-sent events (`data:` fields), or of NDJSON. */
   lines(path: string, signal?: AbortSignal): AsyncIterable<string>;
@@ -47,7 +52,7 @@ export function connectApi(options: { url: string; token?: Secret; timeoutMs?: n
         method: endpoint.method,
         headers: { ...headers(), ...(endpoint.method === 'POST' ? { 'content-type': 'application/json' } : {}) },
         ...(endpoint.method === 'POST' ? { body: JSON.stringify(input.body ?? {}) } : {}),
-        signal: AbortSignal.timeout(options.timeoutMs ?? 60_000),
+        signal: AbortSignal.timeout(input.timeoutMs ?? options.timeoutMs ?? 60_000),
       });
       return endpoint.reply.parse(await response.json()) as never;
     },

@@ -97,6 +97,21 @@ export const endpoints = {
   }),
   removeRepository: endpoint('DELETE', '/repositories/:name', 'admin', 'Removes a repository; its folder is moved aside', { params: name }),
 
+  showHistoryScan: endpoint(
+    'GET',
+    '/repositories/:name/history',
+    'person',
+    'Credentials in the whole history of a repository, as last looked for',
+    {
+      params: name,
+      reply: scanView,
+    },
+  ),
+  scanHistory: endpoint('POST', '/repositories/:name/history', 'admin', 'Looks for credentials in the whole history of a repository', {
+    params: name,
+    reply: scanView,
+  }),
+
   listEnvironments: endpoint('GET', '/environments', 'person', 'Environments', { reply: z.array(environmentView) }),
   addEnvironment: endpoint('POST', '/environments', 'admin', 'Adds an environment: a namespace of a cluster, or this host', {
     body: z.object({

@@ -99,6 +99,8 @@ export const configFile = z.strictObject({
     .strictObject({
       /** Advisories older than this count as none. */
       databaseDays: z.number().int().min(1).max(3_650).default(7),
+      /** Hours between looks for credentials in the whole history of every repository; 0: only when somebody asks. */
+      historyEveryHours: z.number().min(0).max(10_000).default(24),
       advisories: z
         .strictObject({
           /** OSV's exports, a mirror of them, or a folder. */

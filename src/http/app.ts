@@ -11,7 +11,7 @@ import { evidenceRoutes } from './routes/evidence.ts';
 import { pageRoutes } from './routes/pages.ts';
 import { externalRegistryRoutes } from './routes/external-registries.ts';
 import { registryRoutes } from './routes/registry.ts';
-import { advisoryRoutes } from './routes/advisories.ts';
+import { scanningRoutes } from './routes/scanning.ts';
 import { runRoutes } from './routes/runs.ts';
 import type { Authenticate } from './serve.ts';
 import { createSessions } from './session.ts';
@@ -44,7 +44,7 @@ export async function createHttp(world: World): Promise<{ handle(request: Incomi
   changeRoutes(app, world, authenticate);
   registryRoutes(app, world, authenticate);
   externalRegistryRoutes(app, world, authenticate);
-  advisoryRoutes(app, world, authenticate);
+  scanningRoutes(app, world, authenticate);
   runRoutes(app, world, authenticate);
   evidenceRoutes(app, world, authenticate);
   pageRoutes(app, world, authenticate, sessions);

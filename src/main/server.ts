@@ -19,6 +19,7 @@ import { recoverImports } from '../ops/import-image.ts';
 import { propose } from '../ops/propose.ts';
 import { recordRefusal } from '../ops/record-refusal.ts';
 import { recoverRuns } from '../ops/recover-runs.ts';
+import { scanHistories } from '../ops/scan-history.ts';
 import { startInitial } from '../ops/start-initial.ts';
 import type { World } from '../ops/world.ts';
 import { openImports } from '../registry/imports.ts';
@@ -35,6 +36,7 @@ import { openHostRunner } from '../runner/host/open.ts';
 import { databaseStates, openDatabase } from '../scan/advisories/database.ts';
 import { openScanDocuments } from '../scan/documents.ts';
 import { openInventory } from '../scan/inventory/inventory.ts';
+import { openHistories } from '../scan/histories.ts';
 import { openSecrets } from '../secrets/secrets.ts';
 import { openLocalSource, type LocalSource } from '../source/local/local-source.ts';
 import { openStore } from '../store/store.ts';
@@ -197,6 +199,7 @@ export async function server(
       inventory: openInventory(store, clock),
       openAdvisories: () => openDatabase(folders.advisories),
       matching: new Semaphore(1),
+      histories: openHistories(store, clock),
       databaseDays: config.scan.databaseDays,
       advisoryStates: () => databaseStates(folders.advisories),
       updateAdvisories: (until) => bringAdvisories(config, until),
@@ -258,6 +261,11 @@ export async function server(
     leaving.abort();
     await keeping;
   });
+  if (config.scan.historyEveryHours > 0) {
+    const look = () => void scanHistories(world, 'timer', signal);
+    const looking = setInterval(look, config.scan.historyEveryHours * 3_600_000);
+    stack.defer(() => clearInterval(looking));
+  }
   if (config.scan.advisories.everyHours > 0) stack.use(keepAdvisories(world, config.scan.advisories.everyHours * 3_600_000, signal));
   const isolation = await runner.isolation();
   if (!isolation.ok) logger.warn({ reason: isolation.reason }, 'no isolation works here: unreviewed code is refused');

@@ -1,7 +1,8 @@
 import type { ChangeView, FindingView, ScanView } from '../api/views.ts';
+import type { Digest } from '../kernel/digest.ts';
 import type { RunId } from '../kernel/ids.ts';
 import type { Scanned } from '../run/event.ts';
-import { parseRecord, type RecordedFinding } from '../scan/record.ts';
+import { parseRecord, type RecordedFinding, type ScanRecord } from '../scan/record.ts';
 import type { Place } from '../scan/finding.ts';
 import type { World } from './world.ts';
 
@@ -22,11 +23,15 @@ export async function scansOfChange(world: Pick<World, 'journal' | 'scanning'>, 
 }
 
 async function viewOf(world: Pick<World, 'scanning'>, name: string, scanned: Scanned): Promise<ScanView> {
-  const record = parseRecord(await world.scanning.documents.get('record', scanned.record));
+  return recordView(name, scanned.record, parseRecord(await world.scanning.documents.get('record', scanned.record)));
+}
+
+/** A record as people and programs see it. */
+export function recordView(name: string, digest: Digest, record: ScanRecord): ScanView {
   const { coverage, scanner, startedAt, finishedAt } = record.report;
   return {
     name,
-    record: scanned.record,
+    record: digest,
     scanner,
     passed: record.passed,
     level: record.level,

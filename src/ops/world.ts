@@ -27,6 +27,7 @@ import type { EcosystemState } from '../scan/advisories/database-state.ts';
 import type { EcosystemUpdate } from '../scan/advisories/update.ts';
 import type { ScanDocuments } from '../scan/documents.ts';
 import type { Inventory } from '../scan/inventory/inventory.ts';
+import type { Histories } from '../scan/histories.ts';
 import type { Retention } from './retention.ts';
 import type { Scanners } from './scanners.ts';
 
@@ -40,6 +41,7 @@ export type Scanning = {
   openAdvisories(): Promise<AdvisoryDatabase>;
   /** Who looks images up again: one at a time. */
   readonly matching: Semaphore;
+  readonly histories: Histories;
   advisoryStates(): Promise<readonly EcosystemState[]>;
   /** From where the configuration says; one at a time. */
   updateAdvisories(signal: AbortSignal): Promise<readonly EcosystemUpdate[]>;

@@ -15,4 +15,15 @@ export const scanMigrations: readonly Migration[] = [
       await sql`CREATE INDEX scan_document_kind ON scan_document (kind, recorded_at)`.execute(db);
     },
   },
+  {
+    id: '096-scan-histories',
+    async up(db) {
+      await db.schema
+        .createTable('scan_history')
+        .addColumn('repository', 'text', (column) => column.primaryKey())
+        .addColumn('record', 'text', (column) => column.notNull())
+        .addColumn('scanned_at', 'text', (column) => column.notNull())
+        .execute();
+    },
+  },
 ];

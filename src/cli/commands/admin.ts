@@ -2,6 +2,7 @@ import { Option, type Command } from 'commander';
 import { endpoints } from '../../api/endpoints.ts';
 import { WaybillError } from '../../kernel/error.ts';
 import type { CliContext } from '../context.ts';
+import { serverScanCommands } from './server-scans.ts';
 import { collect, readNamed, wholeNumber } from '../input.ts';
 import { show } from '../output.ts';
 import { plain } from '../terminal.ts';
@@ -86,6 +87,7 @@ export function adminCommands(program: Command, context: CliContext): void {
     });
 
   const repo = program.command('repo').description('Repositories');
+  serverScanCommands(program, repo, context);
   repo
     .command('add <name>')
     .description('Add an empty repository; it starts by one push of an administrator')
