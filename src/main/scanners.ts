@@ -71,7 +71,7 @@ export function openScanners(options: {
       const blobs = history ? await ScannedBlobs.open(path.join(folders.scans, repository), rules.set, commit.length) : undefined;
       const report = await scanSecrets({
         source: blobs
-          ? gitHistorySource(place, blobs, ['--branches', '--tags'])
+          ? gitHistorySource(place, blobs)
           : since === undefined
             ? gitTreeSource(place, commit)
             : gitRangeSource(place, [since], commit).added,
@@ -83,8 +83,7 @@ export function openScanners(options: {
         onProgress: progress(context),
         ...(blobs || since !== undefined
           ? {
-              commitsOf: (found) =>
-                commitsOf(place, found, blobs ? ['--branches', '--tags'] : [commit, '--not', since ?? commit], context.signal),
+              commitsOf: (found) => commitsOf(place, found, blobs ? ['--all'] : [commit, '--not', since ?? commit], context.signal),
             }
           : {}),
         ...(blobs ? { onClean: (blob) => blobs.add(blob) } : {}),

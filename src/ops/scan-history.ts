@@ -7,7 +7,7 @@ import { recordView } from './show-scans.ts';
 import type { World } from './world.ts';
 
 /**
- * Looks for credentials in everything that a repository's branches and tags have ever held. It reports: what is in the history is out, and has to be revoked, whatever a
+ * Looks for credentials in everything that a repository's branches, tags and changes have ever held. It reports: what is in the history is out, and has to be revoked, whatever a
  * run says. Blobs that were clean under the same rules are not read again.
  */
 export async function scanHistory(world: World, repository: string, by: string, signal: AbortSignal): Promise<ScanView> {

@@ -14,7 +14,7 @@ export type Scanners = {
       readonly repository: string;
       readonly commit: GitOid;
       readonly since?: GitOid;
-      /** All branches and tags instead, but for what was looked at before and is clean. */
+      /** All branches, tags and versions of changes instead, but for what was looked at before and is clean. */
       readonly history?: true;
       /** The commit whose rules of the repository's own count. */
       readonly rulesFrom: GitOid;

@@ -13,7 +13,7 @@ const longMs = 3_600_000;
 export function serverScanCommands(program: Command, repo: Command, context: CliContext): void {
   repo
     .command('history <name>')
-    .description('Credentials in all that the branches and tags of a repository ever held, as the server last looked for them')
+    .description('Credentials in all that the branches, tags and changes of a repository ever held, as the server last looked for them')
     .option('--scan', 'look now; for administrators')
     .action(async (name: string, options: { scan?: true }) => {
       const client = await context.client();
