@@ -81,6 +81,6 @@ export class ScannedBlobs {
 }
 
 function isSorted(body: Buffer, width: number): boolean {
-  for (let at = width; at < body.length; at += width) if (body.compare(body, at - width, at, at, at + width) > 0) return false;
+  for (let at = width; at < body.length; at += width) if (body.compare(body, at - width, at, at, at + width) < 0) return false;
   return true;
 }
