@@ -137,6 +137,17 @@ suite('Git', () => {
     assert.deepEqual(files, { 'passing.txt': 'came and went' });
   });
 
+  test('history can be that of branches and tags alone, and that of a repository without any is empty', async () => {
+    git(folder, 'update-ref', 'refs/changes/1/1', second);
+    const { files } = await readAll(gitHistorySource(place, new Set(), ['--branches', '--tags']));
+    assert.ok('passing.txt' in files);
+    const bare = join(root, 'no-commits.git');
+    git(root, 'init', '--quiet', '--bare', bare);
+    assert.deepEqual((await readAll(gitHistorySource({ folder: bare }, new Set(), ['--branches', '--tags']))).files, {});
+    assert.deepEqual((await readAll(gitHistorySource({ folder: bare }, new Set()))).files, {});
+    await assert.rejects(readAll(gitHistorySource(place, new Set(), ['--output=x'])), { code: 'GIT_FAILED' });
+  });
+
   test('what is staged is what the index has, not what is on disk', async () => {
     write(folder, { 'kept.txt': 'staged' });
     git(folder, 'add', 'kept.txt');

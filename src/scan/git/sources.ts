@@ -165,6 +165,9 @@ function safe(revision: string): string {
   return revision.startsWith('-') ? `refs/heads/${revision}` : revision;
 }
 
+/** Options of git-rev-list that name commits; everything else is a name. */
+const options: ReadonlySet<string> = new Set(['--all', '--branches', '--tags', '--not']);
+
 function safeOrOption(revision: string): string {
-  return revision === '--all' || revision === '--not' ? revision : safe(revision);
+  return options.has(revision) ? revision : safe(revision);
 }
