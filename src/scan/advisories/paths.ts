@@ -3,8 +3,11 @@ import type { Inventory } from '../component.ts';
 const mostPaths = 5;
 /** Of one thing, those that come first are enough for the shortest paths. */
 const mostParents = 16;
-/** Partial paths that are looked at for one component. */
+/** Partial paths that are looked at for one component, and for all of them together: then the shortest path has to do. */
 const mostSteps = 5_000;
+const mostStepsOfAll = 2_000_000;
+/** Longer ones are cut off above: nobody reads them, and searching them takes the square of their length. */
+const longestPath = 100;
 
 export type PathFinder = (purl: string) => readonly (readonly string[])[];
 
@@ -35,7 +38,27 @@ export function pathFinder({ needs }: Pick<Inventory, 'needs'>): PathFinder {
     nearest.set(node, sorted);
     return sorted;
   };
-  return (purl) => (depths.has(purl) ? search(purl, depth, parentsOf) : []);
+  let steps = 0;
+  return (purl) => {
+    if (!depths.has(purl)) return [];
+    if (depth(purl) > longestPath || steps > mostStepsOfAll) return [shortest(purl, depth, parentsOf)];
+    const { found, taken } = search(purl, depth, parentsOf);
+    steps += taken;
+    return found;
+  };
+}
+
+/** Upwards, each step nearer to a root; `…` stands for what is cut off. */
+function shortest(purl: string, depth: (node: string) => number, parentsOf: (node: string) => readonly string[]): readonly string[] {
+  const path = [purl];
+  for (let node = purl; depth(node) > 0;) {
+    const [parent] = parentsOf(node);
+    if (parent === undefined) break;
+    if (path.length >= longestPath) return ['…', ...path.toReversed()];
+    path.push(parent);
+    node = parent;
+  }
+  return path.toReversed();
 }
 
 /** Steps from a root; the roots are the projects, and what nothing needs. */
@@ -64,12 +87,13 @@ function search(
   purl: string,
   depth: (node: string) => number,
   parentsOf: (node: string) => readonly string[],
-): readonly (readonly string[])[] {
+): { readonly found: readonly (readonly string[])[]; readonly taken: number } {
   const found: (readonly string[])[] = [];
   /** By the length of the whole path; of equal ones the last, which is the nearest to a root. */
   const waiting = new Map<number, Partial[]>([[depth(purl), [{ path: [purl], length: 0 }]]]);
   let cost = depth(purl);
-  for (let steps = 0; steps < mostSteps && found.length < mostPaths && waiting.size > 0;) {
+  let steps = 0;
+  while (steps < mostSteps && found.length < mostPaths && waiting.size > 0) {
     const partial = waiting.get(cost)?.pop();
     if (!partial) {
       waiting.delete(cost);
@@ -92,5 +116,5 @@ function search(
       same.push({ path: [parent, ...partial.path], length });
     }
   }
-  return found;
+  return { found, taken: steps };
 }

@@ -5,7 +5,8 @@ import { SkipList } from '../skip-list.ts';
 import { readWhole, type TreeSource } from '../tree-source.ts';
 import { Gathering } from './gathering.ts';
 import type { Reader } from './reader.ts';
-import { installedReaders, readers } from './readers.ts';
+import { installedReaders, sourceReaders } from './readers.ts';
+import { Unlocked } from './unlocked.ts';
 
 export type ReadInventory = { readonly inventory: Inventory; readonly coverage: Omit<Coverage, 'rules' | 'databases'> };
 
@@ -22,9 +23,10 @@ export async function readInventory(options: {
   readonly onProgress?: (seen: { readonly files: number; readonly components: number }) => void;
   readonly readers?: readonly Reader[];
 }): Promise<ReadInventory> {
-  const { source, signal, onProgress, readers: all = readers } = options;
+  const { source, signal, onProgress, readers: all = sourceReaders } = options;
   const skips = new SkipList();
   const gathering = new Gathering();
+  const unlocked = new Unlocked();
   let files = 0;
   let bytes = 0;
   // What the source leaves out is told where it would have been read.
@@ -46,8 +48,11 @@ export async function readInventory(options: {
         const content = reader.limit === Number.MAX_SAFE_INTEGER ? Buffer.alloc(0) : await readWhole(file, reader.limit);
         files++;
         bytes += content.length;
+        unlocked.saw(file.path);
         const reading = reader.read(content, file.path);
-        gathering.add(reading);
+        if (reading.lacks) unlocked.lacks(file.path, reading.lacks);
+        if (reading.fills) unlocked.fills(file.path, reading);
+        else gathering.add(reading);
         for (const skipped of reading.skipped) skips.add(skipped);
       } catch (error) {
         signal.throwIfAborted();
@@ -62,6 +67,9 @@ export async function readInventory(options: {
       break;
     }
   }
+  const { fillings, gaps } = unlocked.settled();
+  for (const filling of fillings) gathering.add(filling);
+  for (const gap of gaps) skips.add(gap);
   const inventory = gathering.inventory();
   return { inventory, coverage: { files, bytes, components: inventory.components.length, ...skips.coverage } };
 }

@@ -9,6 +9,19 @@ export type Reading = {
   readonly skipped: readonly Skipped[];
   /** It says what is there, and not what for: a lock file that names the same knows better. */
   readonly installed?: true;
+  /** It names libraries without their versions: a gap, unless one of these files is there. */
+  readonly lacks?: Lack;
+  /** What it says counts only where a file beside it lacks it: go.sum also names what was only looked at. */
+  readonly fills?: true;
+};
+
+export type Lack = {
+  /** Base names of what locks it, beside it. */
+  readonly locks: RegExp;
+  /** Or in a folder above: workspaces have one lock file. */
+  readonly above: boolean;
+  /** Why it is a gap, and what to do. */
+  readonly detail: string;
 };
 
 /** Reads one kind of file. Pure: bytes in, components out. */
@@ -33,8 +46,8 @@ export function baseName(path: string): string {
 }
 
 const mib = 1024 * 1024;
-/** The largest lock files of public repositories have some tens of megabytes. */
-export const lockLimit = 64 * mib;
+/** The largest lock files of public repositories have some megabytes. */
+export const lockLimit = 16 * mib;
 
 /** A file that is known by its name and not read. */
 export function unread(path: string, detail: string): Reading {

@@ -259,7 +259,7 @@ git+https://example.com/x.git
       'pkg:pypi/pytest@7.0.0 development requirements-dev.txt:1',
       'pkg:pypi/zope-interface@5.0 runtime requirements.txt:5',
     ],
-    skipped: [/requests>=2: it is not pinned/, /git\+https/],
+    skipped: [/-r other\.txt: it includes a file of another name/, /requests>=2: it is not pinned/, /git\+https/],
   },
   {
     name: 'Pipfile.lock',
@@ -369,6 +369,215 @@ source = "registry+https://github.com/rust-lang/crates.io-index"
     components: [],
     skipped: [/bun\.lockb: the binary lock file/, /api\/pom\.xml: a pom\.xml is not locked/],
   },
+  {
+    name: 'bun: nested, a workspace, an alias, for development, from Git',
+    files: {
+      'bun.lock': `{
+  "lockfileVersion": 1,
+  "workspaces": {
+    "": { "name": "shop", "dependencies": { "a": "^1", "old": "npm:c@1" }, "devDependencies": { "d": "^1" }, },
+    "packages/web": { "name": "@x/web", "version": "1.0.0", "dependencies": { "c": "^3" }, "optionalDependencies": { "o": "1", }, },
+  },
+  "packages": {
+    "@x/web": ["@x/web@workspace:packages/web"],
+
+    "a": ["a@1.0.0", "", { "dependencies": { "c": "^2" } }, "${sha512}"],
+
+    "d": ["d@1.0.0", "", { "dependencies": { "fork": "x/fork" } }, "${sha512}"],
+
+    "fork": ["fork@github:x/fork#0123456", {}, "x-fork-0123456"],
+
+    "o": ["o@1.0.0", "", {}, "${sha512}"],
+
+    "old": ["c@1.0.0", "", {}, "${sha512}"],
+
+    "a/c": ["c@2.0.0", "", {}, "${sha512}"],
+
+    "@x/web/c": ["c@3.0.0", "", {}, "${sha512}"],
+  }
+}
+`,
+    },
+    components: [
+      'pkg:npm/a@1.0.0 runtime bun.lock:10',
+      'pkg:npm/c@1.0.0 runtime bun.lock:18',
+      'pkg:npm/c@2.0.0 runtime bun.lock:20',
+      'pkg:npm/c@3.0.0 runtime bun.lock:22',
+      'pkg:npm/d@1.0.0 development bun.lock:12',
+      'pkg:npm/o@1.0.0 optional bun.lock:16',
+    ],
+    needs: {
+      './': ['pkg:npm/a@1.0.0', 'pkg:npm/c@1.0.0', 'pkg:npm/d@1.0.0'],
+      './packages/web': ['pkg:npm/c@3.0.0', 'pkg:npm/o@1.0.0'],
+      'pkg:npm/a@1.0.0': ['pkg:npm/c@2.0.0'],
+    },
+    skipped: [/^bun\.lock → fork: it comes from github:x\/fork/],
+  },
+  {
+    name: 'Gradle, with its build and its old form',
+    files: {
+      'app/gradle.lockfile':
+        '# This is a Gradle generated file\ncom.example:a:1.0=compileClasspath,testCompileClasspath\norg.junit:junit:4.0=testCompileClasspath\nempty=annotationProcessor\n',
+      'buildscript-gradle.lockfile': 'com.example:plugin:2.0=classpath\nempty=\n',
+      'old/gradle/dependency-locks/testRuntime.lockfile': 'com.example:t:1.0\n',
+    },
+    components: [
+      'pkg:maven/com.example/a@1.0 runtime app/gradle.lockfile:2',
+      'pkg:maven/com.example/plugin@2.0 development buildscript-gradle.lockfile:1',
+      'pkg:maven/com.example/t@1.0 development old/gradle/dependency-locks/testRuntime.lockfile:1',
+      'pkg:maven/org.junit/junit@4.0 development app/gradle.lockfile:3',
+    ],
+    needs: {
+      './': ['pkg:maven/com.example/plugin@2.0'],
+      './app': ['pkg:maven/com.example/a@1.0', 'pkg:maven/org.junit/junit@4.0'],
+      './old': ['pkg:maven/com.example/t@1.0'],
+    },
+  },
+  {
+    name: 'Bundler: platforms, a gem of the tree, a gem from Git',
+    files: {
+      'Gemfile.lock': `GIT
+  remote: https://example.com/fork.git
+  revision: 0123
+  specs:
+    fork (1.2.0)
+      rack (>= 1)
+
+PATH
+  remote: .
+  specs:
+    shop (0.1.0)
+      rails (~> 7)
+
+GEM
+  remote: https://rubygems.org/
+  specs:
+    nokogiri (1.13.0-x86_64-linux)
+    nokogiri (1.13.0)
+      racc (~> 1.4)
+    racc (1.6.0)
+    rack (2.2.3)
+    rails (7.0.0)
+      nokogiri (>= 1.6)
+
+PLATFORMS
+  ruby
+
+DEPENDENCIES
+  fork!
+  shop!
+
+CHECKSUMS
+  rack (2.2.3) sha256=${'ab'.repeat(32)}
+
+BUNDLED WITH
+   2.4.1
+`,
+    },
+    components: [
+      'pkg:gem/fork@1.2.0 runtime Gemfile.lock:5',
+      'pkg:gem/nokogiri@1.13.0 runtime Gemfile.lock:17',
+      'pkg:gem/racc@1.6.0 runtime Gemfile.lock:20',
+      'pkg:gem/rack@2.2.3 runtime Gemfile.lock:21',
+      'pkg:gem/rails@7.0.0 runtime Gemfile.lock:22',
+    ],
+    needs: {
+      './': ['pkg:gem/fork@1.2.0', 'pkg:gem/rails@7.0.0'],
+      'pkg:gem/fork@1.2.0': ['pkg:gem/rack@2.2.3'],
+      'pkg:gem/nokogiri@1.13.0': ['pkg:gem/racc@1.6.0'],
+      'pkg:gem/rails@7.0.0': ['pkg:gem/nokogiri@1.13.0'],
+    },
+  },
+  {
+    name: 'Composer',
+    files: {
+      'composer.lock': JSON.stringify(
+        {
+          packages: [
+            { name: 'Monolog/monolog', version: '2.0.0', require: { php: '>=7', 'psr/log': '^1' } },
+            { name: 'psr/log', version: 'v1.1.0' },
+          ],
+          'packages-dev': [
+            { name: 'phpunit/phpunit', version: '9.0.0' },
+            { name: 'shop/own', version: 'dev-main', dist: { type: 'path' } },
+          ],
+        },
+        null,
+        4,
+      ),
+    },
+    components: [
+      'pkg:composer/monolog/monolog@2.0.0 runtime composer.lock:4',
+      'pkg:composer/phpunit/phpunit@9.0.0 development composer.lock:18',
+      'pkg:composer/psr/log@v1.1.0 runtime composer.lock:12',
+    ],
+    needs: {
+      './': ['pkg:composer/monolog/monolog@2.0.0', 'pkg:composer/phpunit/phpunit@9.0.0'],
+      'pkg:composer/monolog/monolog@2.0.0': ['pkg:composer/psr/log@v1.1.0'],
+    },
+  },
+  {
+    name: 'NuGet: frameworks, another project of the solution',
+    files: {
+      'src/packages.lock.json': JSON.stringify({
+        version: 1,
+        dependencies: {
+          'net6.0': {
+            'Newtonsoft.Json': { type: 'Direct', resolved: '12.0.1', dependencies: { 'system.text': '1.0.0' } },
+            'System.Text': { type: 'Transitive', resolved: '1.0.0' },
+            lib: { type: 'Project', dependencies: { 'System.Text': '1.0.0' } },
+          },
+          'net8.0': { 'Newtonsoft.Json': { type: 'Direct', resolved: '13.0.1' } },
+        },
+      }),
+    },
+    components: [
+      'pkg:nuget/Newtonsoft.Json@12.0.1 runtime src/packages.lock.json:1',
+      'pkg:nuget/Newtonsoft.Json@13.0.1 runtime src/packages.lock.json:1',
+      'pkg:nuget/System.Text@1.0.0 runtime src/packages.lock.json:1',
+    ],
+    needs: {
+      './src': ['pkg:nuget/Newtonsoft.Json@12.0.1', 'pkg:nuget/Newtonsoft.Json@13.0.1', 'pkg:nuget/System.Text@1.0.0'],
+      'pkg:nuget/Newtonsoft.Json@12.0.1': ['pkg:nuget/System.Text@1.0.0'],
+    },
+  },
+  {
+    name: 'pylock.toml',
+    files: {
+      'pylock.toml': `lock-version = "1.0"
+created-by = "pip"
+[[packages]]
+name = "Django"
+version = "4.2.1"
+dependencies = [{ name = "sqlparse" }]
+wheels = [{ name = "x.whl", hashes = { sha256 = "${'ab'.repeat(32)}" } }]
+[[packages]]
+name = "sqlparse"
+version = "0.4.0"
+[[packages]]
+name = "shop"
+directory = { path = "." }
+[[packages]]
+name = "fork"
+vcs = { type = "git", url = "https://example.com/fork.git", commit-id = "0123" }
+`,
+    },
+    components: ['pkg:pypi/django@4.2.1 runtime pylock.toml:3', 'pkg:pypi/sqlparse@0.4.0 runtime pylock.toml:8'],
+    needs: { './': ['pkg:pypi/django@4.2.1'], 'pkg:pypi/django@4.2.1': ['pkg:pypi/sqlparse@0.4.0'] },
+    skipped: [/fork: it has no version/],
+  },
+  {
+    name: 'go.sum beside a go.mod of an old Go: the highest of what was fetched',
+    files: {
+      'go.mod': 'module x\ngo 1.16\nrequire a.example/a v1.0.0\n',
+      'go.sum':
+        'a.example/a v1.0.0 h1:x=\na.example/a v1.0.0/go.mod h1:x=\nb.example/b v1.9.0 h1:x=\nb.example/b v1.10.0 h1:x=\nb.example/b v1.11.0/go.mod h1:x=\n',
+      'new/go.mod': 'module y\ngo 1.20\n',
+      'new/go.sum': 'c.example/c v1.0.0 h1:x=\n',
+    },
+    components: ['pkg:golang/a.example/a@v1.0.0 runtime go.mod:3', 'pkg:golang/b.example/b@v1.10.0 runtime go.sum:4'],
+    needs: { './': ['pkg:golang/a.example/a@v1.0.0', 'pkg:golang/b.example/b@v1.10.0'], './new': [] },
+  },
 ];
 
 suite('libraries are read from', () => {
@@ -399,6 +608,48 @@ suite('libraries are read from', () => {
     const [one, two] = [cases[0]?.files ?? {}, cases[9]?.files ?? {}];
     assert.deepEqual((await read({ ...one, ...two })).inventory, (await read({ ...two, ...one })).inventory);
   });
+});
+
+suite('what is asked for and not locked is told', () => {
+  const asks = '{"dependencies":{"a":"1"}}';
+  const npmEmpty = '{"lockfileVersion":3,"packages":{}}';
+  const rows: readonly [name: string, files: Readonly<Record<string, string>>, gaps: readonly string[]][] = [
+    ['package.json', { 'web/package.json': asks }, ['web/package.json']],
+    ['one that asks for nothing', { 'package.json': '{"name":"a","dependencies":{}}' }, []],
+    ['one that is a template', { 'package.json': '{{ name }}' }, []],
+    ['a workspace below a lock file', { 'package-lock.json': npmEmpty, 'packages/web/package.json': asks }, []],
+    [
+      'a project beside a locked one',
+      { 'a/package-lock.json': npmEmpty, 'a/package.json': asks, 'b/package.json': asks },
+      ['b/package.json'],
+    ],
+    ['one in node_modules', { 'node_modules/a/package.json': '{"name":"a","version":"1.0.0","dependencies":{"b":"1"}}' }, []],
+    ['a lock file that cannot be read is told once', { 'package-lock.json': '{', 'package.json': asks }, ['package-lock.json']],
+    ['Cargo.toml', { 'Cargo.toml': '[target."cfg(unix)".dependencies]\nlibc = "0.2"\n' }, ['Cargo.toml']],
+    ['Cargo.toml without dependencies', { 'Cargo.toml': '[package]\nname = "a"\n' }, []],
+    ['pyproject.toml', { 'pyproject.toml': '[project]\nname = "a"\ndependencies = ["django"]\n' }, ['pyproject.toml']],
+    ['pyproject.toml of Poetry that needs Python alone', { 'pyproject.toml': '[tool.poetry.dependencies]\npython = "^3.9"\n' }, []],
+    ['pyproject.toml with a group', { 'pyproject.toml': '[dependency-groups]\ndev = ["pytest"]\n' }, ['pyproject.toml']],
+    ['pyproject.toml beside requirements', { 'pyproject.toml': '[project]\ndependencies = ["django"]\n', 'requirements.txt': '' }, []],
+    ['Pipfile', { Pipfile: '[packages]\ndjango = "*"\n' }, ['Pipfile']],
+    ['composer.json', { 'composer.json': '{"require":{"php":">=8","a/b":"^1"}}' }, ['composer.json']],
+    ['composer.json that needs PHP alone', { 'composer.json': '{"require":{"php":">=8","ext-json":"*"}}' }, []],
+    ['Gemfile', { Gemfile: "source 'https://rubygems.org'\ngem 'rails'\n" }, ['Gemfile']],
+    ['build.gradle.kts', { 'app/build.gradle.kts': 'dependencies {\n}\n', 'gradle.lockfile': 'empty=\n' }, ['app/build.gradle.kts']],
+    ['build.gradle with its lock', { 'build.gradle': 'dependencies {}\n', 'gradle.lockfile': 'empty=x\n' }, []],
+    ['a project of .NET', { 'a/a.csproj': '<Project><PackageReference Include="x" /></Project>' }, ['a/a.csproj']],
+    ['pom.xml', { 'pom.xml': '<project/>' }, ['pom.xml']],
+    ['go.mod of an old Go', { 'go.mod': 'module x\ngo 1.16\nrequire a.example/a v1.0.0\n' }, ['go.mod']],
+  ];
+  for (const [name, files, gaps] of rows)
+    test(name, async () => {
+      const { coverage } = await read(files);
+      assert.deepEqual(
+        coverage.skipped.map(({ path }) => path),
+        gaps,
+        JSON.stringify(coverage.skipped),
+      );
+    });
 });
 
 const nested = '['.repeat(100_000);

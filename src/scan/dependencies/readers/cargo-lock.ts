@@ -1,8 +1,9 @@
 import { parse } from 'smol-toml';
 import type { Component } from '../../component.ts';
 import { hexHash } from '../integrity.ts';
-import { field, list, text } from '../json.ts';
-import { KeyLines } from '../json-lines.ts';
+import { decode, field, list, text } from '../json.ts';
+import { placeOf, tableLines } from '../lines.ts';
+import { below } from '../projects.ts';
 import { purlOf } from '../purl.ts';
 import { baseName, lockLimit, projectOf, type Reader } from '../reader.ts';
 
@@ -12,24 +13,24 @@ export const cargoLock: Reader = {
   wants: (path) => baseName(path) === 'Cargo.lock',
   limit: lockLimit,
   read(bytes, path) {
-    const content = bytes.toString('utf8');
+    const content = decode(bytes);
     const lock: unknown = parse(content);
     const version = field(lock, 'version');
     if (version !== undefined && !(typeof version === 'number' && version >= 1 && version <= 4))
       throw new Error(`version ${String(version)} is not known here`);
-    const lines = [...content.matchAll(/^\[\[package\]\]/gm)].map((match) => match.index);
-    const counter = new KeyLines(content);
+    const lines = tableLines(content, '[[package]]');
     const components: Component[] = [];
-    const byName = new Map<string, { version: string; id: string }[]>();
+    const byName = new Map<string, Map<string, string>>();
     const packages = list(field(lock, 'package')).map((value, index) => {
       const name = text(value, 'name') ?? '';
       const number = text(value, 'version') ?? '';
       if (name === '' || number === '') throw new Error(`package ${index + 1} has no name or version`);
       // Without a source it is a member of the workspace.
       const source = text(value, 'source');
-      const id = source === undefined ? `${projectOf(path) === './' ? './' : `${projectOf(path)}/`}${name}` : purlOf('cargo', name, number);
-      byName.set(name, [...(byName.get(name) ?? []), { version: number, id }]);
-      const at = lines[index];
+      const id = source === undefined ? below(projectOf(path), name) : purlOf('cargo', name, number);
+      const same = byName.get(name);
+      if (same) same.set(number, id);
+      else byName.set(name, new Map([[number, id]]));
       if (source !== undefined)
         components.push({
           purl: id,
@@ -38,7 +39,7 @@ export const cargoLock: Reader = {
           version: number,
           scope: 'runtime',
           hashes: hexHash(text(value, 'checksum') ?? text(field(lock, 'metadata'), `checksum ${name} ${number} (${source})`)),
-          places: [{ path, ...(at === undefined ? {} : { line: counter.lineAt(at) }) }],
+          places: [placeOf(path, lines[index])],
         });
       return { value, id };
     });
@@ -46,9 +47,10 @@ export const cargoLock: Reader = {
       id,
       list(field(value, 'dependencies')).flatMap((dependency) => {
         const [name = '', number] = String(dependency).split(' ');
-        const candidates = byName.get(name) ?? [];
-        const found = number === undefined ? candidates[0] : candidates.find((each) => each.version === number);
-        return found ? [found.id] : [];
+        const versions = byName.get(name);
+        // Only where there are several is the version told.
+        const found = number === undefined ? versions?.values().next().value : versions?.get(number);
+        return found === undefined ? [] : [found];
       }),
     ]);
     const members = packages.filter(({ id }) => id.startsWith('./')).map(({ id }) => id);

@@ -1,10 +1,14 @@
 import type { Component } from '../../component.ts';
+import { compareVersions } from '../../advisories/versions/order.ts';
+import { goOrder } from '../../advisories/versions/semver.ts';
+import { decode } from '../json.ts';
+import { eachLine } from '../lines.ts';
 import { purlOf } from '../purl.ts';
-import { baseName, projectOf, type Reader } from '../reader.ts';
+import { baseName, lockLimit, projectOf, type Reader } from '../reader.ts';
 
 /**
  * go.mod (go.dev/ref/mod, "go.mod files"). From `go 1.17` on it names every module that a build of the project's packages can use; before, the indirect
- * ones are missing, and that is told. go.sum is not read: it also names modules that were only looked at.
+ * ones are missing. Then go.sum fills in.
  */
 export const goMod: Reader = {
   what: 'go.mod',
@@ -17,7 +21,7 @@ export const goMod: Reader = {
     let toolchain: string | undefined;
     let goLine = 1;
     let block = '';
-    for (const [index, raw] of bytes.toString('utf8').split(/\r?\n/).entries()) {
+    for (const [index, raw] of decode(bytes).split(/\r?\n/).entries()) {
       const comment = raw.indexOf('//');
       const note = comment === -1 ? '' : raw.slice(comment);
       const words = (comment === -1 ? raw : raw.slice(0, comment))
@@ -76,16 +80,8 @@ export const goMod: Reader = {
     return {
       components,
       needs: [[project, [...direct, ...indirect]]],
-      skipped:
-        old && required.size > 0
-          ? [
-              {
-                path,
-                reason: 'unknown-format',
-                detail: `with \`go ${go || '(none)'}\` it does not name what its modules need; run: go mod tidy -go=1.17 or newer`,
-              },
-            ]
-          : [],
+      skipped: [],
+      ...(old && required.size > 0 ? { lacks: { locks: /^go\.sum$/, above: false, detail: lackOf(go) } } : {}),
     };
   },
 };
@@ -103,6 +99,32 @@ export function goComponent(module: string, version: string, place: Component['p
     places: [place],
   };
 }
+
+const lackOf = (go: string) =>
+  `with \`go ${go || '(none)'}\` it does not name what its modules need, and there is no go.sum; run: go mod tidy -go=1.17 or newer`;
+
+/**
+ * go.sum, where go.mod is of a Go before 1.17: of each module the highest version whose content was fetched, as minimal version selection takes it. Versions that
+ * were only looked at (`…/go.mod`) are left out; one that is not used any more may be among the others until `go mod tidy`.
+ */
+export const goSum: Reader = {
+  what: 'go.sum',
+  wants: (path) => baseName(path) === 'go.sum',
+  limit: lockLimit,
+  read(bytes, path) {
+    const highest = new Map<string, { version: string; line: number }>();
+    eachLine(decode(bytes), (text, line) => {
+      if (text.trim() === '') return;
+      const [module = '', version = '', hash] = text.trim().split(/\s+/);
+      if (hash === undefined || !/^v\d/.test(version)) throw new Error(`line ${line}: no module, version and hash`);
+      if (version.endsWith('/go.mod')) return;
+      const known = highest.get(module);
+      if (!known || (compareVersions(goOrder, version, known.version) ?? 0) > 0) highest.set(module, { version, line });
+    });
+    const components = [...highest].map(([module, { version, line }]) => goComponent(module, version, { path, line }));
+    return { components, needs: [[projectOf(path), components.map(({ purl }) => purl)]], skipped: [], fills: true };
+  },
+};
 
 function isBefore(go: string, minor: number): boolean {
   const [, major = '0', small = '0'] = /^(\d+)\.(\d+)/.exec(go) ?? [];

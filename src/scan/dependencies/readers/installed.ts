@@ -1,5 +1,5 @@
 import type { Component } from '../../component.ts';
-import { field, parseJson, text } from '../json.ts';
+import { parseJson, text } from '../json.ts';
 import { purlOf } from '../purl.ts';
 import { baseName, type Reader } from '../reader.ts';
 import { pythonComponent } from './python-locks.ts';
@@ -47,11 +47,3 @@ export const sitePackages: Reader = {
     return { components: [pythonComponent(name, version, { places: [{ path }] })], needs: [], skipped: [], installed: true };
   },
 };
-
-/** Reads only whether a package.json names packages to be installed: then a lock file should stand beside it. */
-export function namesDependencies(bytes: Buffer): boolean {
-  const manifest = parseJson(bytes);
-  return ['dependencies', 'optionalDependencies', 'devDependencies'].some(
-    (kind) => Object.keys((field(manifest, kind) as object | undefined) ?? {}).length > 0,
-  );
-}

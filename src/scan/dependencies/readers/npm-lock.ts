@@ -1,8 +1,10 @@
 import type { Component } from '../../component.ts';
 import type { Skipped } from '../../coverage.ts';
+import { Budget } from '../budget.ts';
 import { hashesOf } from '../integrity.ts';
-import { entries, field, object, parseJson, text, type Json } from '../json.ts';
-import { KeyLines } from '../json-lines.ts';
+import { decode, entries, field, mustBeMap, object, parseJson, text, type Json } from '../json.ts';
+import { keyLines, placeOf } from '../lines.ts';
+import { below } from '../projects.ts';
 import { purlOf } from '../purl.ts';
 import { baseName, lockLimit, projectOf, type Reader, type Reading } from '../reader.ts';
 
@@ -16,7 +18,8 @@ export const npmLock: Reader = {
   limit: lockLimit,
   read(bytes, path) {
     const lock = object(parseJson(bytes));
-    const lines = new KeyLines(bytes.toString('utf8'));
+    const lines = keyLines(decode(bytes));
+    for (const name of ['packages', 'dependencies']) mustBeMap(lock, name);
     const packages = field(lock, 'packages');
     if (packages !== undefined) return readPackages(object(packages), path, lines);
     if (field(lock, 'dependencies') !== undefined || field(lock, 'lockfileVersion') === 1) return readTree(lock, path, lines);
@@ -25,10 +28,12 @@ export const npmLock: Reader = {
   },
 };
 
+type Lines = ReturnType<typeof keyLines>;
+
 const dependencyFields = ['dependencies', 'devDependencies', 'optionalDependencies', 'peerDependencies'] as const;
 
 /** Versions 2 and 3: a map from folders (`node_modules/a/node_modules/b`, `packages/web`) to what is in them. */
-function readPackages(packages: Json, path: string, lines: KeyLines): Reading {
+function readPackages(packages: Json, path: string, lines: Lines): Reading {
   const root = projectOf(path);
   const components: Component[] = [];
   const skipped: Skipped[] = [];
@@ -37,14 +42,13 @@ function readPackages(packages: Json, path: string, lines: KeyLines): Reading {
     const marker = folder.lastIndexOf('node_modules/');
     if (marker === -1) {
       // The root and the workspaces are projects of the tree.
-      idOf.set(folder, folder === '' ? root : `${root === './' ? './' : `${root}/`}${folder}`);
+      idOf.set(folder, below(root, folder));
       continue;
     }
     if (field(value, 'link') === true) continue;
     const name = text(value, 'name') ?? folder.slice(marker + 'node_modules/'.length);
     const version = text(value, 'version');
-    const line = lines.lineOf(folder);
-    const component = npmComponent(name, version, value, { path, ...(line === undefined ? {} : { line }) });
+    const component = npmComponent(name, version, value, placeOf(path, lines(folder)));
     if ('problem' in component) {
       if (component.problem !== '')
         skipped.push({ path: `${path} → ${folder.slice(0, 200)}`, reason: 'unknown-format', detail: component.problem });
@@ -53,19 +57,21 @@ function readPackages(packages: Json, path: string, lines: KeyLines): Reading {
     components.push(component);
     idOf.set(folder, component.purl);
   }
+  const budget = new Budget();
   const needs = [...idOf].map(([folder, id]): [string, string[]] => {
     const names = dependencyFields.flatMap((kind) =>
       kind === 'devDependencies' && folder.includes('node_modules/') ? [] : entries(field(packages[folder], kind)).map(([name]) => name),
     );
-    return [id, [...new Set(names)].flatMap((name) => resolve(packages, folder, name, idOf))];
+    return [id, [...new Set(names)].flatMap((name) => resolve(packages, folder, name, idOf, budget))];
   });
   return { components, needs, skipped };
 }
 
 /** As Node finds a package from a folder: upwards through `node_modules`. */
-function resolve(packages: Json, from: string, name: string, idOf: ReadonlyMap<string, string>): readonly string[] {
+function resolve(packages: Json, from: string, name: string, idOf: ReadonlyMap<string, string>, budget: Budget): readonly string[] {
   for (let folder: string | undefined = from; folder !== undefined; folder = parent(folder)) {
     const at = folder === '' ? `node_modules/${name}` : `${folder}/node_modules/${name}`;
+    budget.spend(at.length);
     const target = Object.hasOwn(packages, at) ? packages[at] : undefined;
     if (target === undefined) continue;
     const link = field(target, 'link') === true ? text(target, 'resolved') : undefined;
@@ -85,7 +91,7 @@ function parent(folder: string): string | undefined {
 }
 
 /** Version 1: a tree of `dependencies`; what a package needs is in `requires`. Direct ones are not marked: those that nobody requires are. */
-function readTree(lock: Json, path: string, lines: KeyLines): Reading {
+function readTree(lock: Json, path: string, lines: Lines): Reading {
   const components: Component[] = [];
   const skipped: Skipped[] = [];
   const needs: [string, string[]][] = [];
@@ -102,8 +108,7 @@ function readTree(lock: Json, path: string, lines: KeyLines): Reading {
     const own = new Map<string, string>();
     const level = { own, up };
     for (const [name, value] of entries(dependencies)) {
-      const line = lines.lineOf(name);
-      const component = npmComponent(name, text(value, 'version'), value, { path, ...(line === undefined ? {} : { line }) });
+      const component = npmComponent(name, text(value, 'version'), value, placeOf(path, lines(name)));
       if ('problem' in component) {
         if (component.problem !== '')
           skipped.push({ path: `${path} → ${name.slice(0, 200)}`, reason: 'unknown-format', detail: component.problem });
@@ -139,7 +144,7 @@ function npmComponent(
     return npmComponent(alias.slice(0, alias.lastIndexOf('@')), alias.slice(alias.lastIndexOf('@') + 1), value, place);
   if (version === undefined || version.startsWith('file:') || version.startsWith('link:')) {
     const from = text(value, 'resolved') ?? version ?? '';
-    return { problem: /^(?:file|link):/.test(from) || from === '' ? '' : `it has no version (${from.slice(0, 200)})` };
+    return { problem: /^(?:file|link):/.test(from) ? '' : `it has no version${from === '' ? '' : ` (${from.slice(0, 200)})`}` };
   }
   // A commit of a repository has no version that advisories speak of.
   if (/^(?:git|github|gitlab|bitbucket|https?)[:+]/.test(version))

@@ -1,8 +1,12 @@
-import { LineCounter, isMap, isScalar, parseDocument } from 'yaml';
 import type { Component } from '../../component.ts';
 import type { Skipped } from '../../coverage.ts';
+import { Budget } from '../budget.ts';
 import { hashesOf } from '../integrity.ts';
-import { entries, field, object, text } from '../json.ts';
+import { decode, entries, field, mapEntries, object, text } from '../json.ts';
+import { eachLine, placeOf } from '../lines.ts';
+import { below } from '../projects.ts';
+import { scopedByReach } from '../reach.ts';
+import { parseYaml } from '../yaml.ts';
 import { purlOf } from '../purl.ts';
 import { baseName, lockLimit, projectOf, type Reader } from '../reader.ts';
 
@@ -12,22 +16,14 @@ export const pnpmLock: Reader = {
   wants: (path) => baseName(path) === 'pnpm-lock.yaml',
   limit: lockLimit,
   read(bytes, path) {
-    const lines = new LineCounter();
-    const document = parseDocument(bytes.toString('utf8'), { lineCounter: lines, uniqueKeys: false });
-    const [broken] = document.errors;
-    if (broken) throw new Error(broken.message.split('\n')[0]);
-    const lock: unknown = document.toJS({ maxAliasCount: 0 });
+    const lock = parseYaml(bytes);
     const version = Number.parseFloat(String(field(lock, 'lockfileVersion') ?? ''));
     if (!(version >= 5 && version < 10)) throw new Error(`lockfileVersion ${String(field(lock, 'lockfileVersion'))} is not known here`);
-    const lineOf = new Map<string, number>();
-    const packages = document.get('packages');
-    if (isMap(packages))
-      for (const { key } of packages.items) if (isScalar(key) && key.range) lineOf.set(String(key.value), lines.linePos(key.range[0]).line);
-
+    const lineOf = packageLines(decode(bytes));
     const components: Component[] = [];
     const skipped: Skipped[] = [];
     const idOf = new Map<string, string>();
-    for (const [key, value] of entries(field(lock, 'packages'))) {
+    for (const [key, value] of mapEntries(lock, 'packages')) {
       const named = nameAndVersion(key, value, version);
       if ('problem' in named) {
         skipped.push({ path: `${path} → ${key.slice(0, 200)}`, reason: 'unknown-format', detail: named.problem });
@@ -35,19 +31,21 @@ export const pnpmLock: Reader = {
       }
       const purl = purlOf('npm', named.name, named.version);
       idOf.set(key, purl);
-      const line = lineOf.get(key);
       components.push({
         purl,
         ecosystem: 'npm',
         name: named.name,
         version: named.version,
-        scope: field(value, 'dev') === true ? 'development' : field(value, 'optional') === true ? 'optional' : 'runtime',
+        scope: field(value, 'dev') === 'true' ? 'development' : field(value, 'optional') === 'true' ? 'optional' : 'runtime',
         hashes: hashesOf(field(field(value, 'resolution'), 'integrity')),
-        places: [{ path, ...(line === undefined ? {} : { line }) }],
+        places: [placeOf(path, lineOf.get(key))],
       });
     }
     const root = projectOf(path);
+    // An alias can make a thousand projects of one.
+    const budget = new Budget();
     const target = (name: string, ref: string): readonly string[] => {
+      budget.spend(name.length + ref.length);
       const id = refKeys(name, ref, version)
         .map((key) => idOf.get(key))
         .find((each) => each !== undefined);
@@ -58,17 +56,14 @@ export const pnpmLock: Reader = {
       kinds.flatMap((kind) =>
         entries(field(project, kind)).flatMap(([name, value]) => target(name, text(value) ?? text(value, 'version') ?? '')),
       );
-    const importers = entries(field(lock, 'importers'));
+    const importers = mapEntries(lock, 'importers');
     const projects =
       importers.length > 0
-        ? importers.map(([folder, value]): [string, readonly string[]] => [
-            folder === '.' ? root : `${root === './' ? './' : `${root}/`}${folder}`,
-            directOf(value),
-          ])
+        ? importers.map(([folder, value]): [string, readonly string[]] => [below(root, folder), directOf(value)])
         : [[root, directOf(lock)] as const];
     // From version 9 on, who needs what stands in `snapshots`, whose keys name peers too.
-    const graph = version >= 9 ? field(lock, 'snapshots') : field(lock, 'packages');
-    const needs = entries(graph).flatMap(([key, value]): [string, readonly string[]][] => {
+    const graph = mapEntries(lock, version >= 9 ? 'snapshots' : 'packages');
+    const needs = graph.flatMap(([key, value]): [string, readonly string[]][] => {
       const id = idOf.get(key) ?? idOf.get(withoutPeers(key));
       if (id === undefined) return [];
       return [
@@ -80,41 +75,32 @@ export const pnpmLock: Reader = {
         ],
       ];
     });
+    // Version 9 marks nothing as being for development.
+    const all = importers.length > 0 ? importers.map(([, project]) => project) : [lock];
+    const rootsOf = (kind: string) =>
+      all.flatMap((project) =>
+        entries(field(project, kind)).flatMap(([name, value]) => target(name, text(value) ?? text(value, 'version') ?? '')),
+      );
+    const roots = { runtime: rootsOf('dependencies'), optional: rootsOf('optionalDependencies') };
     return {
-      components: version >= 9 ? scoped(components, importers, needs, target) : components,
+      components: version >= 9 ? scopedByReach(components, needs, roots) : components,
       needs: [...projects, ...needs],
       skipped,
     };
   },
 };
 
-/** Version 9 marks nothing as being for development: what no `dependencies` of a project leads to is. */
-function scoped(
-  components: readonly Component[],
-  importers: readonly (readonly [string, unknown])[],
-  needs: readonly (readonly [string, readonly string[]])[],
-  target: (name: string, ref: string) => readonly string[],
-): readonly Component[] {
-  const reach = (kind: string): ReadonlySet<string> => {
-    const graph = new Map<string, string[]>();
-    for (const [from, to] of needs) graph.set(from, [...(graph.get(from) ?? []), ...to]);
-    const seen = new Set<string>();
-    const queue = importers.flatMap(([, value]) =>
-      entries(field(value, kind)).flatMap(([name, each]) => target(name, text(each) ?? text(each, 'version') ?? '')),
-    );
-    for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
-      if (seen.has(id)) continue;
-      seen.add(id);
-      queue.push(...(graph.get(id) ?? []));
-    }
-    return seen;
-  };
-  const runtime = reach('dependencies');
-  const optional = reach('optionalDependencies');
-  return components.map((component) => ({
-    ...component,
-    scope: runtime.has(component.purl) ? 'runtime' : optional.has(component.purl) ? 'optional' : 'development',
-  }));
+/** Of the keys of `packages`. */
+function packageLines(content: string): ReadonlyMap<string, number> {
+  const found = new Map<string, number>();
+  let within = false;
+  eachLine(content, (line, number) => {
+    if (/^\S/.test(line)) within = line.startsWith('packages:');
+    const [, quoted, bare] = (within && /^ {2}(?:'([^']+)'|([^\s'#].*?)):(?:\s|$)/.exec(line)) || [];
+    const key = quoted ?? bare;
+    if (key !== undefined && !found.has(key)) found.set(key, number);
+  });
+  return found;
 }
 
 const withoutPeers = (key: string): string => key.replace(/\(.*$/, '');

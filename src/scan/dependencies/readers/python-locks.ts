@@ -2,8 +2,9 @@ import { parse } from 'smol-toml';
 import type { Component } from '../../component.ts';
 import type { Skipped } from '../../coverage.ts';
 import { hexHash } from '../integrity.ts';
-import { entries, field, list, parseJson, text } from '../json.ts';
-import { KeyLines } from '../json-lines.ts';
+import { decode, entries, field, list, mapEntries, parseJson, text } from '../json.ts';
+import { eachLine, keyLines, placeOf, tableLines } from '../lines.ts';
+import { below } from '../projects.ts';
 import { purlOf } from '../purl.ts';
 import { baseName, lockLimit, projectOf, type Reader } from '../reader.ts';
 
@@ -25,21 +26,20 @@ export const pipfileLock: Reader = {
   read(bytes, path) {
     const lock = parseJson(bytes);
     if (field(lock, '_meta') === undefined) throw new Error('it has no "_meta"');
-    const lines = new KeyLines(bytes.toString('utf8'));
+    const lines = keyLines(decode(bytes));
     const skipped: Skipped[] = [];
     const components = (['default', 'develop'] as const).flatMap((section) =>
-      entries(field(lock, section)).flatMap(([name, value]): Component[] => {
+      mapEntries(lock, section).flatMap(([name, value]): Component[] => {
         const version = text(value, 'version');
         if (version?.startsWith('==') !== true) {
           if (field(value, 'path') === undefined) skipped.push(noVersion(path, name, 'it comes from no index'));
           return [];
         }
-        const line = lines.lineOf(name);
         return [
           pythonComponent(name, version.slice(2), {
             scope: section === 'develop' ? 'development' : 'runtime',
             hashes: list(field(value, 'hashes')).flatMap((hash) => hexHash(hash)),
-            places: [{ path, ...(line === undefined ? {} : { line }) }],
+            places: [placeOf(path, lines(name))],
           }),
         ];
       }),
@@ -54,12 +54,11 @@ export const tomlLock: Reader = {
   wants: (path) => ['poetry.lock', 'uv.lock', 'pdm.lock'].includes(baseName(path)),
   limit: lockLimit,
   read(bytes, path) {
-    const content = bytes.toString('utf8');
+    const content = decode(bytes);
     const lock: unknown = parse(content);
     const packages = list(field(lock, 'package'));
     if (packages.length === 0 && field(lock, 'package') !== undefined) throw new Error('its "package" is no list of tables');
-    const lines = [...content.matchAll(/^\[\[package\]\]/gm)].map((match) => match.index);
-    const lineCounter = new KeyLines(content);
+    const lines = tableLines(content, '[[package]]');
     const skipped: Skipped[] = [];
     const components: Component[] = [];
     const projects: string[] = [];
@@ -74,7 +73,7 @@ export const tomlLock: Reader = {
         (['directory', 'file'].includes(text(source, 'type') ?? '') ? 'url' : undefined);
       if (local !== undefined) {
         const folder = text(source, local) ?? '.';
-        const id = folder === '.' ? own : `${own === './' ? './' : `${own}/`}${folder.replace(/^\.\//, '')}`;
+        const id = below(own, folder);
         projects.push(id);
         return { value, name, id };
       }
@@ -88,14 +87,15 @@ export const tomlLock: Reader = {
       const groups = list(field(value, 'groups')).map(String);
       const development =
         text(value, 'category') === 'dev' || (groups.length > 0 && !groups.includes('main') && !groups.includes('default'));
-      const at = lines[index];
       const component = pythonComponent(name, version, {
         scope: development ? 'development' : field(value, 'optional') === true ? 'optional' : 'runtime',
         hashes,
-        places: [{ path, ...(at === undefined ? {} : { line: lineCounter.lineAt(at) }) }],
+        places: [placeOf(path, lines[index])],
       });
       components.push(component);
-      idsOf.set(pythonName(name), [...(idsOf.get(pythonName(name)) ?? []), component.purl]);
+      const same = idsOf.get(component.name);
+      if (same) same.push(component.purl);
+      else idsOf.set(component.name, [component.purl]);
       return { value, name, id: component.purl };
     });
     const needed = new Set<string>();
@@ -123,6 +123,8 @@ function namesNeeded(value: unknown): readonly string[] {
   return [...of(field(value, 'dependencies')), ...groups];
 }
 
+const longestRequirement = 64 * 1024;
+
 /** requirements.txt (pip, "Requirements File Format"): pins (`==`) are read, with hashes; whatever is not pinned is told. */
 export const requirements: Reader = {
   what: 'requirements.txt',
@@ -133,31 +135,38 @@ export const requirements: Reader = {
     const skipped: Skipped[] = [];
     const development = /(?:^|[-_.])(?:dev|test|tests|docs?|lint)(?:[-_.]|$)/.test(baseName(path).replace(/\.txt$/, ''));
     let continued = '';
-    for (const [index, raw] of bytes.toString('utf8').split(/\r?\n/).entries()) {
+    eachLine(decode(bytes), (raw, number) => {
       const joined = continued + raw;
+      if (joined.length > longestRequirement) throw new Error(`line ${number} goes on for more than ${longestRequirement} characters`);
       if (joined.endsWith('\\')) {
         continued = `${joined.slice(0, -1)} `;
-        continue;
+        return;
       }
       continued = '';
-      const line = joined.replace(/(?:^|\s)#.*$/, '').trim();
+      const line = joined
+        .replace(/\s+/g, ' ')
+        .replace(/(?:^| )#.*$/, '')
+        .trim();
+      const included = /^(?:-r ?|--requirement[ =])(\S+)$/.exec(line)?.[1];
+      if (included !== undefined && !requirements.wants(included))
+        skipped.push(noVersion(path, line, 'it includes a file of another name'));
       // Options; files that are included are read by themselves.
-      if (line === '' || /^-(?!e\b)|^--(?!editable)/.test(line)) continue;
-      const pin = /^([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*={2,3}\s*([^\s;,#*]+)\s*(?:;|--hash|$|\s)/.exec(line);
+      if (line === '' || /^-(?!e\b)|^--(?!editable)/.test(line)) return;
+      const pin = /^([A-Za-z0-9][A-Za-z0-9._-]*) ?(?:\[[^\]]*\])? ?={2,3} ?([^ ;,#*]+) ?(?:;|--hash|$| )/.exec(line);
       if (!pin) {
         if (!/^(?:-e\s+|--editable[ =])?\.{0,2}\//.test(line) && !/^(?:-e\s+)?\.$/.test(line))
           skipped.push(noVersion(path, line.slice(0, 100), 'it is not pinned with =='));
-        continue;
+        return;
       }
       const [, name = '', version = ''] = pin;
       components.push(
         pythonComponent(name, version, {
           scope: development ? 'development' : 'runtime',
           hashes: [...line.matchAll(/--hash[ =](\S+)/g)].flatMap(([, hash]) => hexHash(hash)),
-          places: [{ path, line: index + 1 }],
+          places: [{ path, line: number }],
         }),
       );
-    }
+    });
     return { components, needs: [[projectOf(path), components.map(({ purl }) => purl)]], skipped };
   },
 };

@@ -3,7 +3,6 @@ import { baseName, unread, type Reader } from '../reader.ts';
 const known: readonly (readonly [pattern: RegExp, detail: string])[] = [
   [/^bun\.lockb$/, 'the binary lock file of Bun is not read; bun.lock, its text form, is: bun install --save-text-lockfile'],
   [/^pom\.xml$/, 'a pom.xml is not locked: what it needs is decided when it is built'],
-  [/^build\.gradle(?:\.kts)?$/, 'a build of Gradle without gradle.lockfile is not locked: gradle dependencies --write-locks'],
   [/^conan\.lock$/, 'lock files of Conan are not read'],
   [/^Package\.resolved$/, 'lock files of Swift are not read'],
   [/^Podfile\.lock$/, 'lock files of CocoaPods are not read'],

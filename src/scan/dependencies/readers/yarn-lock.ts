@@ -1,8 +1,10 @@
-import { parse } from 'yaml';
 import type { Component } from '../../component.ts';
 import type { Skipped } from '../../coverage.ts';
 import { hashesOf } from '../integrity.ts';
-import { entries, field, object, text } from '../json.ts';
+import { decode, entries, field, object, text } from '../json.ts';
+import { eachLine } from '../lines.ts';
+import { below } from '../projects.ts';
+import { parseYaml } from '../yaml.ts';
 import { purlOf } from '../purl.ts';
 import { baseName, lockLimit, projectOf, type Reader, type Reading } from '../reader.ts';
 
@@ -15,8 +17,8 @@ export const yarnLock: Reader = {
   wants: (path) => baseName(path) === 'yarn.lock',
   limit: lockLimit,
   read(bytes, path) {
-    const content = bytes.toString('utf8');
-    return graphOf(/^__metadata:/m.test(content) ? berryEntries(content) : classicEntries(content), path);
+    const content = decode(bytes);
+    return graphOf(/^__metadata:/m.test(content) ? berryEntries(bytes, content) : classicEntries(content), path);
   },
 };
 
@@ -28,6 +30,8 @@ type Entry = {
   readonly line: number;
   readonly integrity?: string | undefined;
   readonly local: boolean;
+  /** Of a workspace, in the tree. */
+  readonly folder?: string;
   readonly foreign?: string;
   readonly needs: readonly (readonly [name: string, range: string])[];
 };
@@ -38,7 +42,7 @@ function graphOf(all: readonly Entry[], path: string): Reading {
   const byAsked = new Map<string, string>();
   const root = projectOf(path);
   const idOf = (entry: Entry): string | undefined => {
-    if (entry.local) return root;
+    if (entry.local) return below(root, entry.folder ?? '');
     return entry.version === undefined || entry.foreign !== undefined ? undefined : purlOf('npm', entry.name, entry.version);
   };
   for (const entry of all) {
@@ -154,12 +158,12 @@ function split(asked: string): readonly [string, string] {
 }
 
 /** Yarn 2 and later. */
-function berryEntries(content: string): readonly Entry[] {
+function berryEntries(bytes: Buffer, content: string): readonly Entry[] {
   const lineOf = new Map<string, number>();
-  for (const [index, line] of content.split('\n').entries())
-    if (/^\S.*:\s*$/.test(line)) lineOf.set(unquote(line.trim().slice(0, -1)), index + 1);
-  const document: unknown = parse(content, { maxAliasCount: 0, schema: 'failsafe', uniqueKeys: false });
-  return entries(document).flatMap(([key, value]): Entry[] => {
+  eachLine(content, (line, number) => {
+    if (/^\S.*:\s*$/.test(line)) lineOf.set(unquote(line.trim().slice(0, -1)), number);
+  });
+  return entries(parseYaml(bytes)).flatMap(([key, value]): Entry[] => {
     if (key === '__metadata') return [];
     const resolution = text(value, 'resolution') ?? '';
     const [name, range] = split(resolution);
@@ -168,10 +172,22 @@ function berryEntries(content: string): readonly Entry[] {
       entries(field(object(value), kind)).map(([needed, wanted]): [string, string] => [needed, String(wanted)]),
     );
     const local = /^(?:workspace|link|portal|file):/.test(range);
+    const folder = /^workspace:(.*)$/s.exec(range)?.[1];
     // A patch of a package is that package, as far as advisories go.
     const patched = range.startsWith('patch:');
     const foreign =
       !local && !patched && !range.startsWith('npm:') ? { foreign: resolution.slice(0, 200) || 'an entry without a resolution' } : {};
-    return [{ asked, name, version: text(value, 'version'), line: lineOf.get(key) ?? 1, local, ...foreign, needs }];
+    return [
+      {
+        asked,
+        name,
+        version: text(value, 'version'),
+        line: lineOf.get(key) ?? 1,
+        local,
+        ...(folder === undefined ? {} : { folder }),
+        ...foreign,
+        needs,
+      },
+    ];
   });
 }
