@@ -1,4 +1,4 @@
-const most = 20_000_000;
+const most = 4_000_000;
 
 /** For finding out who needs what, which a file can make as long as it likes: real lock files take a hundredth of it. */
 export class Budget {

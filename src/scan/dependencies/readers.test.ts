@@ -375,8 +375,8 @@ source = "registry+https://github.com/rust-lang/crates.io-index"
       'bun.lock': `{
   "lockfileVersion": 1,
   "workspaces": {
-    "": { "name": "shop", "dependencies": { "a": "^1", "old": "npm:c@1" }, "devDependencies": { "d": "^1" }, },
-    "packages/web": { "name": "@x/web", "version": "1.0.0", "dependencies": { "c": "^3" }, "optionalDependencies": { "o": "1", }, },
+    "": { "name": "shop", "dependencies": { "a": "^1", "old": "npm:c@1", "@x/web": "workspace:*" }, "devDependencies": { "d": "^1" }, },
+    "packages/web": { "name": "@x/web", "version": "1.0.0", "dependencies": { "c": "^3" }, "optionalDependencies": { "o": "1", }, "devDependencies": { "d": "1" }, },
   },
   "packages": {
     "@x/web": ["@x/web@workspace:packages/web"],
@@ -407,8 +407,8 @@ source = "registry+https://github.com/rust-lang/crates.io-index"
       'pkg:npm/o@1.0.0 optional bun.lock:16',
     ],
     needs: {
-      './': ['pkg:npm/a@1.0.0', 'pkg:npm/c@1.0.0', 'pkg:npm/d@1.0.0'],
-      './packages/web': ['pkg:npm/c@3.0.0', 'pkg:npm/o@1.0.0'],
+      './': ['./packages/web', 'pkg:npm/a@1.0.0', 'pkg:npm/c@1.0.0', 'pkg:npm/d@1.0.0'],
+      './packages/web': ['pkg:npm/c@3.0.0', 'pkg:npm/d@1.0.0', 'pkg:npm/o@1.0.0'],
       'pkg:npm/a@1.0.0': ['pkg:npm/c@2.0.0'],
     },
     skipped: [/^bun\.lock → fork: it comes from github:x\/fork/],
@@ -662,6 +662,30 @@ const hostile: readonly [name: string, path: string, content: string | Buffer][]
   ['a lock of a later version', 'Cargo.lock', 'version = 9'],
   ['a lock of a later pnpm', 'pnpm-lock.yaml', "lockfileVersion: '12.0'"],
   ['an alias bomb', 'pnpm-lock.yaml', `lockfileVersion: '9.0'\na: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\npackages: *c\n`],
+  ['anchors', 'pnpm-lock.yaml', `lockfileVersion: '9.0'\n${Array.from({ length: 2_000 }, (_, at) => `a${at}: &a${at} x`).join('\n')}\n`],
+  [
+    'one list of needs for ten thousand projects',
+    'pnpm-lock.yaml',
+    `lockfileVersion: '9.0'\nd: &d {${Array.from({ length: 2_000 }, (_, at) => `k${at}: 1.0.0`).join(', ')}}\nimporters:\n${Array.from({ length: 10_000 }, (_, at) => `  p${at}: { dependencies: *d }`).join('\n')}\n`,
+  ],
+  ['a key that stands there twice', 'pnpm-lock.yaml', "lockfileVersion: '9.0'\npackages:\n  a@1.0.0: {}\n  a@1.0.0: {}\n"],
+  ['a tag', 'pnpm-lock.yaml', "lockfileVersion: !!js/function 'x'\n"],
+  ['a merge that was left unfinished', 'Gemfile.lock', 'GEM\n<<<<<<< HEAD\n'],
+  ['a list where a map should be', 'bun.lock', '{"lockfileVersion": 1, "packages": []}'],
+  [
+    'text that is not UTF-8',
+    'package-lock.json',
+    Buffer.from('{"lockfileVersion":3,"packages":{"node_modules/\u00e4":{"version":"1.0.0"}}}', 'latin1'),
+  ],
+  ['UTF-16', 'go.mod', Buffer.from('\ufeffmodule x\n', 'utf16le')],
+  [
+    'folders that never end',
+    'package-lock.json',
+    JSON.stringify({
+      lockfileVersion: 3,
+      packages: { [`${'node_modules/a/'.repeat(20_000)}node_modules/a`]: { version: '1.0.0', dependencies: { b: '1' } } },
+    }),
+  ],
   ['binary', 'yarn.lock', Buffer.from([0, 1, 2, 255])],
   ['a version that is none', 'go.mod', 'module x\ngo 1.20\nrequire a latest\n'],
   [
@@ -694,6 +718,25 @@ suite('a hostile file is a gap, and no more', () => {
     );
     assert.equal(inventory.needs.get('./')?.length, 2);
   });
+
+  for (const [path, text, purl] of [
+    ['package-lock.json', '{\r\n"lockfileVersion":3,\r\n"packages":{"node_modules/a":{"version":"1.0.0"}}}\r\n', 'pkg:npm/a@1.0.0'],
+    ['yarn.lock', '# yarn lockfile v1\r\na@1:\r\n  version "1.0.0"\r\n', 'pkg:npm/a@1.0.0'],
+    ['pnpm-lock.yaml', "lockfileVersion: '9.0'\r\npackages:\r\n  a@1.0.0:\r\n    x: y\r\n", 'pkg:npm/a@1.0.0'],
+    ['go.mod', 'module x\r\ngo 1.20\r\nrequire a.example/b v1.0.0\r\n', 'pkg:golang/a.example/b@v1.0.0'],
+    ['Cargo.lock', '[[package]]\r\nname = "a"\r\nversion = "1.0.0"\r\nsource = "r"\r\n', 'pkg:cargo/a@1.0.0'],
+    ['requirements.txt', 'a==1.0 \\\r\n  --hash=sha256:aa\r\n', 'pkg:pypi/a@1.0'],
+    ['Gemfile.lock', 'GEM\r\n  specs:\r\n    a (1.0)\r\n', 'pkg:gem/a@1.0'],
+    ['gradle.lockfile', 'g:a:1=c\r\n', 'pkg:maven/g/a@1'],
+  ] as const)
+    test(`${path} of Windows, with a byte order mark`, async () => {
+      const { inventory, coverage } = await read({ [path]: `\ufeff${text}` });
+      assert.deepEqual(
+        inventory.components.map((each) => each.purl),
+        [purl],
+      );
+      assert.equal(coverage.skippedCount, 0);
+    });
 
   test('cycles end', async () => {
     const { inventory } = await read({

@@ -83,7 +83,9 @@ export const bunLock: Reader = {
       const of = (kind: string) => entries(field(list(value)[2], kind)).flatMap(([name]) => resolve(parents, name));
       needs.push([id, ['dependencies', 'optionalDependencies', 'peerDependencies'].flatMap(of)]);
     }
-    return { components: scopedByReach(components, needs, roots), needs, skipped };
+    // A workspace that another one needs brings what it runs with, which is among the roots, and not what it is developed with.
+    const ofPackages = needs.filter(([from]) => from.startsWith('pkg:'));
+    return { components: scopedByReach(components, ofPackages, roots), needs, skipped };
   },
 };
 
