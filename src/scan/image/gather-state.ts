@@ -87,13 +87,14 @@ function resolved(path: string, link: string): string {
   return rooted(link.startsWith('/') ? link : posix.join(posix.dirname(path), link));
 }
 
-/** Databases are read where they usually are. A link that leads there is fine: `lib` to `usr/lib`. */
+/** Packages are looked for where they usually are. A link that leads there is fine: `lib` to `usr/lib`, one `node_modules` to another. */
 function leadsAway(path: string, link: string): Skipped | undefined {
   const target = resolved(path, link);
+  if (/(?:^|\/)(?:node_modules|site-packages|dist-packages)(?:\/|$)/.test(target)) return undefined;
   if (path.endsWith('os-release') || target === `usr/${path}` || `usr/${target}` === path) return undefined;
   return {
     path,
     reason: 'unreadable',
-    detail: `a link to ${target.slice(0, 200)}: databases of packages are not looked for there`,
+    detail: `a link to ${target.slice(0, 200)}: packages are not looked for there`,
   };
 }

@@ -23,7 +23,8 @@ export const imageBudget: Readonly<LayerBudget> = { bytes: 64 * 2 ** 30, entries
 
 /** PATH_MAX of Linux: no runtime makes a longer one. */
 const longestPath = 4096;
-const decompressedChunk = 256 * 1024;
+/** Threads unpack this far ahead of what is looked at. */
+const ahead = { chunkSize: 256 * 1024, readableHighWaterMark: 4 * 1024 * 1024 };
 
 /**
  * The entries of a layer, one after another, straight from the stream: nothing is unpacked to disk and memory does not grow with the layer.
@@ -111,8 +112,8 @@ async function* inPieces(chunks: AsyncIterable<Buffer>, explained: (error: unkno
 const isZstd = (mediaType: string) => /[+.]zstd$/.test(mediaType);
 
 function decompressor(mediaType: string): Duplex {
-  if (/[+.]gzip$/.test(mediaType)) return createGunzip({ chunkSize: decompressedChunk });
-  if (isZstd(mediaType)) return createZstdDecompress({ chunkSize: decompressedChunk });
+  if (/[+.]gzip$/.test(mediaType)) return createGunzip(ahead);
+  if (isZstd(mediaType)) return createZstdDecompress(ahead);
   if (/[.]tar$/.test(mediaType)) return new PassThrough();
   throw new WaybillError('INVALID_INPUT', `a layer of the media type ${mediaType} cannot be read`);
 }

@@ -22,9 +22,9 @@ export type Seen = {
   readonly link?: string;
 };
 
-/** Where package managers keep their databases, and the folders above: if one is a link to somewhere else, nobody has looked there. */
+/** Where package managers keep their databases and packages, and the folders above: if one is a link to somewhere else, nobody has looked there. */
 const watchedLinks =
-  /^(?:var(?:\/lib(?:\/dpkg(?:\/status(?:\.d)?)?)?)?|(?:usr\/)?lib(?:\/apk(?:\/db(?:\/installed)?)?)?|usr|etc|(?:etc|usr\/lib)\/os-release)$/;
+  /^(?:var(?:\/lib(?:\/dpkg(?:\/status(?:\.d)?)?)?)?|(?:usr\/)?lib(?:\/apk(?:\/db(?:\/installed)?)?)?|usr|etc|(?:etc|usr\/lib)\/os-release|(?:.*\/)?(?:node_modules|site-packages|dist-packages))$/;
 
 type Pending = { readonly path: string; readonly target: string; readonly reader: Reader | undefined };
 

@@ -94,11 +94,26 @@ Version: 2
     ['a database that is empty', { 'etc/os-release': debian, 'var/lib/dpkg/status': '' }, 'etc/os-release unknown-format'],
     ['a package without a version', { 'var/lib/dpkg/status': 'Package: a\n' }, 'var/lib/dpkg/status unknown-format'],
     ['a database behind a link', { 'var/lib/dpkg': symlink('/opt/dpkg'), 'opt/dpkg/status': dpkg('a') }, 'var/lib/dpkg unreadable'],
+    ['packages behind a link', { 'app/node_modules': symlink('../deps'), 'deps/a/package.json': npm('a') }, 'app/node_modules unreadable'],
     ['a database that is too large', { 'var/lib/dpkg/status': Buffer.alloc(64 * 2 ** 20 + 1) }, 'var/lib/dpkg/status limit'],
   ] as readonly (readonly [string, Tree, string])[])
     test(`a gap: ${what}`, async () => {
       assert.deepEqual(gaps((await scanned([tree])).report), [expected]);
     });
+
+  test('links that lead to where packages are looked for are no gap', async () => {
+    const { report, inventory } = await scanned([
+      {
+        lib: symlink('usr/lib'),
+        'usr/lib/apk/db/installed': 'P:a\nV:1\n',
+        'etc/os-release': 'ID=alpine\nVERSION_ID=3.20.1\n',
+        'app/node_modules': symlink('/srv/node_modules'),
+        'srv/node_modules/a/package.json': npm('a'),
+      },
+    ]);
+    assert.deepEqual(purls(inventory), ['pkg:apk/alpine/a@1', 'pkg:npm/a@1.0.0']);
+    assert.deepEqual(gaps(report), []);
+  });
 
   test('lines without end and files of line ends cost no more than their bytes', async () => {
     const { inventory } = await scanned([

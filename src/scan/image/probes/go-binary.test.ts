@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { globSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { suite, test } from 'node:test';
 import { goBinary } from './go-binary.ts';
 
@@ -35,6 +38,26 @@ suite('programs that Go has built', () => {
       for (const piece of [1, 100, 1024, 100_000])
         assert.deepEqual(await read(program(version, list), piece), { purls: [`pkg:golang/stdlib@${purl}`, ...modules], skipped: [] });
     });
+
+  test('a real one: the compiler of this project', async (t) => {
+    const folder = path.join(import.meta.dirname, '../../../../node_modules/@typescript');
+    const file = globSync('typescript-*/lib/tsc*', { cwd: folder }).find((name) => /tsc(?:\.exe)?$/.test(name));
+    if (file === undefined) {
+      // oxlint-disable-next-line no-console -- a skipped test must be loud
+      console.warn('SKIPPED: the compiler of TypeScript is no program of Go here, so none was read');
+      return t.skip('no program');
+    }
+    const found = await read(await readFile(path.join(folder, file)), 4 * 1024 * 1024);
+    assert.deepEqual(found.skipped, []);
+    assert.ok(
+      found.purls.some((purl) => /^pkg:golang\/stdlib@v1\.\d+\.\d+$/.test(purl)),
+      found.purls.join(),
+    );
+    assert.ok(
+      found.purls.some((purl) => purl.startsWith('pkg:golang/golang.org/x/text@v0.')),
+      found.purls.join(),
+    );
+  });
 
   test('one of before 1.18, whose header only points to its version', async () => {
     const found = await read(program(undefined, list));
