@@ -20,7 +20,8 @@ export type Compression = 'gzip' | 'zstd';
 const gzipLevel = 4;
 const zstdLevel = 3;
 const window = 32 * 1024;
-const chunkBytes = 2 ** 20;
+/** What zlib is given to write to at a time. Fresh memory for each block is a tenth of the work, so no more than most blocks need. */
+const chunkBytes = 2 ** 18;
 const deflate = promisify<Buffer, ZlibOptions, Buffer>(deflateRaw);
 const zstd = promisify<Buffer, ZstdOptions, Buffer>(zstdCompress);
 
@@ -114,14 +115,14 @@ function gzipCodec(): Codec {
 
 /** A frame of its own for each block (RFC 8878 section 3: frames are concatenated). */
 function zstdCodec(): Codec {
-  const options = {
-    params: { [constants.ZSTD_c_compressionLevel]: zstdLevel, [constants.ZSTD_c_checksumFlag]: 1 },
-    chunkSize: chunkBytes,
-  };
+  const params = { [constants.ZSTD_c_compressionLevel]: zstdLevel, [constants.ZSTD_c_checksumFlag]: 1 };
+  // Where the result of a block is sure to fit, libzstd takes another way to other bytes. A whole block never fits; the last one, which is
+  // shorter, is given the room that it always had.
+  const optionsFor = (block: Buffer) => ({ params, chunkSize: block.length === blockSize ? chunkBytes : blockSize });
   return {
     head: Buffer.alloc(0),
-    block: (block) => zstd(block, options),
-    blockSync: (block) => zstdCompressSync(block, options),
+    block: (block) => zstd(block, optionsFor(block)),
+    blockSync: (block) => zstdCompressSync(block, optionsFor(block)),
     tail: () => Buffer.alloc(0),
   };
 }

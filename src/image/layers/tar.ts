@@ -125,23 +125,38 @@ function paxRecord(key: string, value: string): string {
 
 function ustar(fields: { path: string; target: string; size: number; mode: number; type: string; mtime: number } & Owner): Buffer {
   const header = Buffer.alloc(record);
-  const plain = (text: string): string => text.replace(/[^\x20-\x7e]/gu, '_').slice(0, 100);
-  const octal = (value: number, width: number): string => `${value.toString(8).padStart(width - 1, '0')}\0`;
   header.write(plain(fields.path), 0, 100, 'latin1');
-  header.write(
-    octal(fields.mode, 8) + octal(fields.uid, 8) + octal(fields.gid, 8) + octal(fields.size, 12) + octal(fields.mtime, 12),
-    100,
-    'latin1',
-  );
-  header.write(`        ${fields.type}`, 148, 'latin1');
-  header.write(plain(fields.target), 157, 100, 'latin1');
+  octal(header, 100, 8, fields.mode);
+  octal(header, 108, 8, fields.uid);
+  octal(header, 116, 8, fields.gid);
+  octal(header, 124, 12, fields.size);
+  octal(header, 136, 12, fields.mtime);
+  header.fill(0x20, 148, 156);
+  header.write(fields.type, 156, 'latin1');
+  if (fields.target !== '') header.write(plain(fields.target), 157, 100, 'latin1');
   header.write(`ustar\x0000`, 257, 'latin1');
-  header.write(octal(0, 8) + octal(0, 8), 329, 'latin1');
+  octal(header, 329, 8, 0);
+  octal(header, 337, 8, 0);
   let sum = 0;
   // What lies behind the device numbers is zero.
   for (let at = 0; at < 345; at++) sum += header[at] ?? 0;
-  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  octal(header, 148, 7, sum);
   return header;
+}
+
+/** Digits up to a NUL, which is there already. */
+function octal(header: Buffer, at: number, width: number, value: number): void {
+  let rest = value;
+  for (let place = at + width - 2; place >= at; place--) {
+    header[place] = 0x30 + (rest % 8);
+    rest = Math.floor(rest / 8);
+  }
+  header[at + width - 1] = 0;
+}
+
+/** What fits is written as it is; for what does not, a PAX header comes before. */
+function plain(text: string): string {
+  return fits(text) ? text : text.replace(/[^\x20-\x7e]/gu, '_').slice(0, 100);
 }
 
 function padding(size: number): number {
