@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { algorithmOf, encodedOf, type ContentDigest } from '../oci/content-digest.ts';
-import { findUnfinished, sessionFile, writeSession, type UnfinishedUpload } from './upload-session.ts';
+import { findUnfinished, type UnfinishedUpload } from './upload-session.ts';
 
 /**
  * Bytes on disk: `blobs/<algorithm>/ab/<hex>` and `uploads/<uuid>`. A file has its digest's name only after its bytes were hashed and
@@ -14,8 +14,10 @@ export type BlobStore = {
   read(digest: ContentDigest): Promise<FileHandle | undefined>;
   /** Bytes, or undefined when there is no such file. */
   size(digest: ContentDigest): Promise<number | undefined>;
-  /** A new file for an upload. With `repository`, the upload can go on after a restart. */
-  create(repository?: string): Promise<{ readonly id: string; readonly path: string; readonly handle: FileHandle }>;
+  /** Where a new upload may write. There is no file yet: most uploads of small blobs need it for a moment only. */
+  place(): { readonly id: string; readonly path: string };
+  /** The same, with a new file there. */
+  create(): Promise<{ readonly id: string; readonly path: string; readonly handle: FileHandle }>;
   /** The uploads that could go on when the store was opened. */
   readonly unfinished: readonly UnfinishedUpload[];
   /** Gives a synced and closed upload its final name. Replaces a file of that name: both were hashed, readers keep the old one. */
@@ -36,7 +38,16 @@ export async function openBlobStore(folder: string): Promise<BlobStore> {
   await syncFolder(dirname(folder));
   const unfinished = await findUnfinished(uploads);
   const pathOf = (digest: ContentDigest) => join(folder, 'blobs', algorithmOf(digest), encodedOf(digest).slice(0, 2), encodedOf(digest));
-  const made = new Set<string>();
+  const place = () => {
+    const id = randomUUID();
+    return { id, path: join(uploads, id) };
+  };
+  // The folders of all sha256 digests, once, rather than three syncs for the first blob of each.
+  const sha256 = join(folder, 'blobs', 'sha256');
+  const made = new Set(Array.from({ length: 256 }, (_, part) => join(sha256, part.toString(16).padStart(2, '0'))));
+  await Promise.all(Array.from(made, (path) => mkdir(path, { recursive: true, mode: 0o700 })));
+  await syncFolder(sha256);
+  await syncFolder(dirname(sha256));
   return {
     unfinished,
     async read(digest) {
@@ -45,18 +56,10 @@ export async function openBlobStore(folder: string): Promise<BlobStore> {
     async size(digest) {
       return (await unlessMissing(stat(pathOf(digest))))?.size;
     },
-    async create(repository) {
-      const id = randomUUID();
-      const path = join(uploads, id);
-      const handle = await open(path, 'wx+', 0o600);
-      try {
-        if (repository !== undefined) await writeSession(path, repository);
-      } catch (error) {
-        await handle.close();
-        await Promise.all([path, sessionFile(path)].map((file) => rm(file, { force: true })));
-        throw error;
-      }
-      return { id, path, handle };
+    place,
+    async create() {
+      const at = place();
+      return { ...at, handle: await open(at.path, 'wx+', 0o600) };
     },
     async adopt(path, digest) {
       const target = pathOf(digest);

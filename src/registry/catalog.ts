@@ -2,6 +2,7 @@ import type { Clock } from '../kernel/clock.ts';
 import type { ContentDigest } from '../oci/content-digest.ts';
 import type { WireDescriptor, WireManifest } from '../oci/manifest.ts';
 import type { Store } from '../store/store.ts';
+import { Batch } from './batch.ts';
 import { Memo } from './memo.ts';
 import { indexTag, putManifest } from './put-manifest.ts';
 import type { RegistryTables } from './tables.ts';
@@ -44,12 +45,22 @@ export type Catalog = {
   ): Promise<boolean>;
 };
 
+type BlobRow = { readonly repository: string; readonly digest: string; readonly size: number; readonly added_at: string };
+
 export function openCatalog(store: Store, clock: Clock, options: { mutableTags: boolean; deletion: boolean }): Catalog {
   const db = store.as<RegistryTables>();
   const blobs = new Memo<number>(50_000);
   const manifests = new Memo<StoredManifest>(64 * 1024 * 1024);
   const tags = new Memo<ContentDigest>(options.mutableTags || options.deletion ? 0 : 50_000);
   const keyOf = (repository: string, name: string) => `${repository}@${name}`;
+  const adding = new Batch<BlobRow>(async (rows) => {
+    const once = [...new Map(rows.map((row) => [keyOf(row.repository, row.digest), row])).values()];
+    await db
+      .insertInto('registry_blob')
+      .values(once)
+      .onConflict((c) => c.columns(['repository', 'digest']).doUpdateSet((e) => ({ added_at: e.ref('excluded.added_at') })))
+      .execute();
+  }, 200);
 
   async function blobSize(repository: string, digest: ContentDigest, { fresh = false } = {}): Promise<number | undefined> {
     const known = blobs.get(keyOf(repository, digest));
@@ -85,11 +96,7 @@ export function openCatalog(store: Store, clock: Clock, options: { mutableTags: 
     blobSize,
     manifest,
     async addBlob(repository, digest, size) {
-      await db
-        .insertInto('registry_blob')
-        .values({ repository, digest, size, added_at: clock.now().toISOString() })
-        .onConflict((c) => c.columns(['repository', 'digest']).doUpdateSet({ added_at: clock.now().toISOString() }))
-        .execute();
+      await adding.add({ repository, digest, size, added_at: clock.now().toISOString() });
       blobs.set(keyOf(repository, digest), size);
     },
     async tag(repository, tag) {

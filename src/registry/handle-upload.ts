@@ -7,6 +7,9 @@ import { parseContentRange } from './range.ts';
 import { wireDigest } from './route.ts';
 import type { Upload } from './upload.ts';
 
+/** Whoever sends fewer bytes at once, and all that are left, sends them again after a restart. */
+const worthResuming = 2 ** 20;
+
 /** POST `/blobs/uploads/`: mounts a blob, takes a whole one (`?digest=`), or starts an upload. */
 export async function startUpload(parts: Parts, exchange: Exchange, repository: string): Promise<void> {
   if (exchange.method !== 'POST') throw new ProtocolError('UNSUPPORTED', 'An upload is started with POST', { headers: { allow: 'POST' } });
@@ -18,7 +21,7 @@ export async function startUpload(parts: Parts, exchange: Exchange, repository: 
   const expected = digest === null ? undefined : wireDigest(digest);
   // What is known beforehand is refused beforehand; the rest when it is whole.
   await parts.quotas.demandRoom(repository, Number(exchange.request.headers['content-length'] ?? 0));
-  const upload = await parts.uploads.start(repository, { resumable: expected === undefined });
+  const upload = await parts.uploads.start(repository);
   if (expected === undefined) return sendProgress(exchange, upload, 202);
   await complete(parts, exchange, upload, expected);
 }
@@ -93,6 +96,7 @@ async function complete(parts: Parts, exchange: Exchange, upload: Upload, expect
     // Name and row together: a collection between them would take the file away.
     using _lock = await parts.locks.take(expected);
     await parts.blobs.adopt(file, expected);
+    upload.handOver();
     await parts.catalog.addBlob(upload.repository, expected, upload.offset);
   } finally {
     await upload.discard();
@@ -118,7 +122,7 @@ async function receive(parts: Parts, exchange: Exchange, upload: Upload): Promis
   try {
     {
       using _reading = exchange.atWork();
-      await upload.ready();
+      await upload.ready(request.method === 'PATCH' || (request.method === 'PUT' && !(declared !== undefined && declared < worthResuming)));
     }
     exchange.signal.throwIfAborted();
     using share = parts.memory.take();

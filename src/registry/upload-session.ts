@@ -23,7 +23,12 @@ export const sessionFile = (path: string): string => `${path}.json`;
  * bytes that the disk never got do not have the digest that it asks for in the end.
  */
 export async function writeSession(path: string, repository: string): Promise<void> {
-  await writeFile(sessionFile(path), JSON.stringify({ repository }), { mode: 0o600, flag: 'wx' });
+  try {
+    await writeFile(sessionFile(path), JSON.stringify({ repository }), { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    await rm(sessionFile(path), { force: true });
+    throw error;
+  }
 }
 
 /** What can go on in a folder of uploads; everything else in it is removed. */

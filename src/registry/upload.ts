@@ -3,17 +3,14 @@ import { open, rm, type FileHandle } from 'node:fs/promises';
 import { addAbortSignal, Writable, type Readable } from 'node:stream';
 import { algorithmOf, finishDigest, type ContentDigest, type DigestAlgorithm } from '../oci/content-digest.ts';
 import { ProtocolError } from './protocol-error.ts';
-import { sessionFile } from './upload-session.ts';
+import { sessionFile, writeSession } from './upload-session.ts';
 
 const mebibyte = 1024 * 1024;
 /** Dirty pages are handed to the disk while more arrive, so that the last sync is short. */
 const syncEvery = 64 * mebibyte;
 
-/** A file that an upload writes to: open and empty, or what an earlier process left, whose first `size` bytes are the upload's. */
-type UploadFile = { readonly id: string; readonly path: string } & (
-  | { readonly handle: FileHandle; readonly resumable: boolean }
-  | { readonly size: number }
-);
+/** Where an upload writes to: no file yet, or what an earlier process left, whose first `size` bytes are the upload's. */
+type UploadFile = { readonly id: string; readonly path: string; readonly size?: number };
 
 /**
  * One upload: a file that grows, hashed while it is written. One request at a time may hold it.
@@ -25,8 +22,10 @@ export class Upload {
   readonly id: string;
   readonly repository: string;
   readonly #path: string;
+  /** There is a file that an earlier process left. */
+  readonly #left: boolean;
   /** It may go on in the next process. */
-  readonly #resumable: boolean;
+  #resumable: boolean;
   #handle: FileHandle | undefined;
   #opening: Promise<FileHandle> | undefined;
   readonly #hash: Hash = createHash('sha256');
@@ -37,14 +36,15 @@ export class Upload {
   #busy = false;
   #closed = false;
   #broken = false;
+  #gone = false;
   touchedAt: number;
 
   constructor(file: UploadFile, repository: string, maxBytes: number, now: number) {
     this.id = file.id;
     this.#path = file.path;
-    this.#resumable = !('handle' in file) || file.resumable;
-    if ('handle' in file) this.#handle = file.handle;
-    else this.#offset = file.size;
+    this.#left = file.size !== undefined;
+    this.#resumable = this.#left;
+    this.#offset = file.size ?? 0;
     this.repository = repository;
     this.#maxBytes = maxBytes;
     this.touchedAt = now;
@@ -72,10 +72,11 @@ export class Upload {
     return { [Symbol.dispose]: () => void (this.#busy = false) };
   }
 
-  /** The open file; opened, and hashed as far as it goes, when an earlier process left it. */
+  /** The open file: a new one, or one that an earlier process left, hashed as far as it goes. */
   async #open(): Promise<FileHandle> {
     if (this.#handle) return this.#handle;
     this.#opening ??= (async () => {
+      if (!this.#left) return await this.#make();
       const handle = await open(this.#path, 'r+');
       try {
         await readThrough(handle, this.#offset, (block) => void this.#hash.update(block));
@@ -90,9 +91,25 @@ export class Upload {
     return await this.#opening;
   }
 
-  /** Done when bytes can be appended; takes the time to read what an earlier process left. */
-  async ready(): Promise<void> {
+  async #make(): Promise<FileHandle> {
+    try {
+      return (this.#handle = await open(this.#path, 'wx+', 0o600));
+    } catch (error) {
+      // A full disk may have room when the client tries again.
+      this.#opening = undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * Done when bytes can be appended; takes the time to read what an earlier process left.
+   * @param resumable from now on it can go on after a restart
+   */
+  async ready(resumable: boolean): Promise<void> {
     await this.#open();
+    if (!resumable || this.#resumable) return;
+    await writeSession(this.#path, this.repository);
+    this.#resumable = true;
   }
 
   /** Appends until the stream ends, with at most about `bufferBytes` on the way. When it breaks, `offset` says how far it came, and the upload can go on from there. */
@@ -177,10 +194,15 @@ export class Upload {
     return finishDigest(hash, algorithm);
   }
 
-  /** Closes and removes the file; harmless when it is gone already. */
+  /** The sealed file has another name now. */
+  handOver(): void {
+    this.#gone = true;
+  }
+
+  /** Closes and removes the files; harmless when they are gone already. */
   async discard(): Promise<void> {
     await this.#settle();
-    const files = this.#resumable ? [this.#path, sessionFile(this.#path)] : [this.#path];
+    const files = [...(this.#gone ? [] : [this.#path]), ...(this.#resumable ? [sessionFile(this.#path)] : [])];
     await Promise.all(files.map((file) => rm(file, { force: true })));
   }
 

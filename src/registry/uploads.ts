@@ -7,7 +7,7 @@ import { Upload } from './upload.ts';
 /** The uploads that are open. Those with a URL of their own outlive the process, and go on in the next one. */
 export type Uploads = AsyncDisposable & {
   /** @throws ProtocolError TOOMANYREQUESTS */
-  start(repository: string, options: { readonly resumable: boolean }): Promise<Upload>;
+  start(repository: string): Promise<Upload>;
   /** @throws ProtocolError BLOB_UPLOAD_UNKNOWN, also for another repository's upload */
   find(repository: string, id: string): Upload;
   /** Says that it is in use: the idle time starts anew. */
@@ -23,7 +23,6 @@ export function createUploads(blobs: BlobStore, limits: RegistryLimits, clock: C
   const open = new Map(
     blobs.unfinished.map((each) => [each.id, new Upload(each, each.repository, limits.blobBytes, Math.min(each.touchedAt, now()))]),
   );
-  let starting = 0;
 
   async function sweep(): Promise<void> {
     const idle = [...open.values()].filter((upload) => !upload.busy && upload.touchedAt < now() - limits.uploadIdleMs);
@@ -33,25 +32,15 @@ export function createUploads(blobs: BlobStore, limits: RegistryLimits, clock: C
 
   return {
     sweep,
-    async start(repository, { resumable }) {
-      if (open.size + starting >= limits.uploads) await sweep();
-      if (open.size + starting >= limits.uploads)
+    async start(repository) {
+      if (open.size >= limits.uploads) await sweep();
+      if (open.size >= limits.uploads)
         throw new ProtocolError('TOOMANYREQUESTS', `${limits.uploads} uploads are open already; finish or delete some`, {
           headers: { 'retry-after': '10' },
         });
-      starting += 1;
-      try {
-        const upload = new Upload(
-          { ...(await blobs.create(resumable ? repository : undefined)), resumable },
-          repository,
-          limits.blobBytes,
-          now(),
-        );
-        open.set(upload.id, upload);
-        return upload;
-      } finally {
-        starting -= 1;
-      }
+      const upload = new Upload(blobs.place(), repository, limits.blobBytes, now());
+      open.set(upload.id, upload);
+      return upload;
     },
     find(repository, id) {
       const upload = open.get(id);
