@@ -1,7 +1,8 @@
 /**
  * Registry: push and pull of one large blob, push of many small ones, HEAD and GET of small ones; Waybill's `registry serve --open`, Debian's
- * docker-registry and a bare server that only hashes and writes (bench/limits/), with one client, in one run. Prints rates and ratios.
- * Waybill syncs a blob before it says 201; docker-registry does not.
+ * docker-registry and a bare server that only hashes and writes (bench/limits/), with one client, in one run, in turns. Prints medians and
+ * their ratios. Waybill syncs a blob, its name and its row before it says 201; the bare server syncs the blob alone; docker-registry syncs nothing.
+ * A push is two requests to a registry (POST, PUT) and one to the bare server.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
@@ -19,6 +20,7 @@ const smallBytes = 4 * 2 ** 10;
 const smallBlobs = 200;
 const smallRequests = 3_000;
 const atOnce = 8;
+const rounds = 3;
 const root = path.resolve(import.meta.dirname, '..');
 
 type Server = AsyncDisposable & { readonly port: number; readonly pid: number };
@@ -154,6 +156,8 @@ async function makeLarge(file: string): Promise<Content> {
   };
 }
 
+const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+
 function makeSmall(): Content {
   const bytes = randomBytes(smallBytes);
   return { digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}`, size: bytes.length, read: () => bytes };
@@ -163,43 +167,53 @@ const home = path.join(tmpdir(), `bench-${randomUUID().slice(0, 8)}`);
 await mkdir(home);
 try {
   const large = await makeLarge(path.join(home, 'large'));
-  const small = Array.from({ length: smallBlobs }, makeSmall);
   console.log(`load ${loadavg()[0]?.toFixed(1)}`);
-  const results = new Map<string, Record<string, number>>();
+  /** By server, by row: one value for each round. */
+  const results = new Map<string, Map<string, number[]>>();
   const run = async (name: string, server: Server, protocol: Protocol) => {
     await using ended = server;
-    const rows = await measure(ended, protocol, large, small);
-    results.set(name, { ...rows, 'peak memory, MB': memoryOf(server.pid) });
+    // New ones in each round: nobody answers from what it has.
+    const warm = makeSmall();
+    await protocol.put(warm);
+    await call(server.port, 'GET', protocol.pathOf(warm));
+    const small = Array.from({ length: smallBlobs }, makeSmall);
+    const rows = { ...(await measure(ended, protocol, large, small)), 'peak memory, MB': memoryOf(server.pid) };
+    const all = results.get(name) ?? new Map<string, number[]>();
+    for (const [row, value] of Object.entries(rows)) all.set(row, [...(all.get(row) ?? []), value]);
+    results.set(name, all);
   };
-
-  const serve = ['--disable-warning=ExperimentalWarning', 'src/main/cli.ts', 'registry', 'serve', '--open', '--json', '--port', '0'];
-  const ours = await start(process.execPath, [...serve, '--data', path.join(home, 'waybill')], 'printed');
-  await run('waybill', ours, registryProtocol(ours.port));
-  const bare = await start(
-    process.execPath,
-    [path.join(import.meta.dirname, 'limits/hash-write-server.ts'), path.join(home, 'bare')],
-    'printed',
-  );
-  await run('bare server', bare, bareProtocol(bare.port));
   const program = ['/usr/bin/docker-registry', '/usr/local/bin/docker-registry'].find((file) => existsSync(file));
   if (program === undefined) console.warn('SKIPPED: docker-registry is missing, so there is no ratio to it');
-  else {
-    const port = await freePort();
-    const config = path.join(home, 'registry.yml');
-    await writeFile(
-      config,
-      `version: 0.1\nlog: { level: error, accesslog: { disabled: true } }\nstorage: { filesystem: { rootdirectory: ${home}/docker } }\nhttp: { addr: "127.0.0.1:${port}" }\n`,
-    );
-    await run('docker-registry', await start(program, ['serve', config], port), registryProtocol(port));
+
+  const serve = ['--disable-warning=ExperimentalWarning', 'src/main/cli.ts', 'registry', 'serve', '--open', '--json', '--port', '0'];
+  for (let round = 0; round < rounds; round++) {
+    const data = (name: string) => path.join(home, `${name}-${round}`);
+    const ours = await start(process.execPath, [...serve, '--data', data('waybill')], 'printed');
+    await run('waybill', ours, registryProtocol(ours.port));
+    const bare = await start(process.execPath, [path.join(import.meta.dirname, 'limits/hash-write-server.ts'), data('bare')], 'printed');
+    await run('bare server', bare, bareProtocol(bare.port));
+    if (program !== undefined) {
+      const port = await freePort();
+      const config = path.join(home, 'registry.yml');
+      await writeFile(
+        config,
+        `version: 0.1\nlog: { level: error, accesslog: { disabled: true } }\nstorage: { filesystem: { rootdirectory: ${data('docker')} } }\nhttp: { addr: "127.0.0.1:${port}" }\n`,
+      );
+      await run('docker-registry', await start(program, ['serve', config], port), registryProtocol(port));
+    }
+    for (const name of ['waybill', 'bare', 'docker']) await rm(data(name), { recursive: true, force: true });
   }
-  const mine = results.get('waybill') ?? {};
-  for (const [row, value] of Object.entries(mine)) {
+  for (const [row, values] of results.get('waybill') ?? []) {
+    const value = median(values);
     const against = ['docker-registry', 'bare server'].flatMap((name) => {
-      const other = results.get(name)?.[row];
-      return other === undefined ? [] : [`${(value / other).toFixed(2)} x ${name} (${other.toFixed(0)})`];
+      const other = results.get(name)?.get(row);
+      return other === undefined ? [] : [`${(value / median(other)).toFixed(2)} x ${name} (${median(other).toFixed(0)})`];
     });
-    console.log(`${row}: ${value.toFixed(0)}   ${against.join('   ')}`);
+    console.log(
+      `${row}: ${value.toFixed(0)} (${Math.min(...values).toFixed(0)}-${Math.max(...values).toFixed(0)})   ${against.join('   ')}`,
+    );
   }
+  console.log(`load ${loadavg()[0]?.toFixed(1)}`);
 } finally {
   agent.destroy();
   await rm(home, { recursive: true, force: true });

@@ -40,6 +40,8 @@ async function grow(root: string, tree: Readonly<Record<string, Make>>): Promise
 }
 
 const long = `${'d'.repeat(90)}/${'e'.repeat(120)}`;
+/** As long as a name can be, in bytes: longer in all than any field of a tar's header, and no ASCII. */
+const longest = ['a'.repeat(255), 'ü'.repeat(127), '漢'.repeat(85)] as const;
 const trees: Record<string, { tree: Record<string, Make>; from?: string; to?: string; expect: readonly string[] }> = {
   'a plain folder, with the folders above it': {
     tree: { 'src/a.js': file('A'), 'src/b/c.js': file('C'), 'other.js': file('O') },
@@ -100,6 +102,19 @@ const trees: Record<string, { tree: Record<string, Make>; from?: string; to?: st
       'ü/日本 語 644 U',
     ],
   },
+  'names of 255 bytes within each other, and a link as long': {
+    tree: { [longest.join('/')]: file('L'), z: linkTo(longest.join('/')) },
+    to: '/',
+    expect: [`${longest[0]}/ 755`, `${longest.slice(0, 2).join('/')}/ 755`, `${longest.join('/')} 644 L`, `z 777 -> ${longest.join('/')}`],
+  },
+  'a second name of a file, further down and with a long name': {
+    tree: {
+      'a/b': file('B'),
+      [`c/${long}`]: (path) => link(join(path, '../../../a/b'), path),
+    },
+    to: '/',
+    expect: ['a/ 755', 'a/b 644 B', 'c/ 755', `c/${'d'.repeat(90)}/ 755`, `c/${long} 644 == a/b`],
+  },
   'an empty tree': { tree: {}, to: '/', expect: [] },
 };
 
@@ -146,6 +161,49 @@ for (const compression of ['gzip', 'zstd'] as const)
     execFileSync('tar', ['-xf', unpacked, '-C', out.path]);
     assert.ok((await readFile(join(out.path, 'same'))).equals(big));
     assert.equal((await stat(join(out.path, 'same'))).ino, (await stat(join(out.path, 'big'))).ino);
+  });
+
+test('a sparse file is a plain one: the layer is that of the same bytes on the disk', async () => {
+  await using out = await temporaryFolder();
+  const digests: string[] = [];
+  for (const sparse of [true, false]) {
+    await using source = await temporaryFolder();
+    const path = join(source.path, 'f');
+    if (!sparse) await writeFile(path, Buffer.concat([Buffer.from('x'), Buffer.alloc(4_999_999)]));
+    else {
+      await writeFile(path, 'x');
+      await truncate(path, 5_000_000);
+    }
+    const context = contextOf(source.path, join(out.path, String(sparse)), {
+      sandbox: async () => ({ folder: source.path, async [Symbol.asyncDispose]() {} }),
+    });
+    digests.push((await buildImage(planned([{ from: '.', to: '/', after: ['x'] }]), context)).digest);
+  }
+  assert.equal(new Set(digests).size, 1, digests.join(' '));
+});
+
+for (const compression of ['gzip', 'zstd'] as const)
+  test(`${compression} gives the same bytes with 1, 2 and 4 threads, whether a layer is split or not`, async () => {
+    await using source = await temporaryFolder();
+    await using out = await temporaryFolder();
+    for (let n = 0; n < 12; n++) {
+      const path = join(source.path, `node_modules/p${n}`);
+      await mkdir(path, { recursive: true });
+      await writeFile(join(path, 'index.js'), Buffer.alloc(3_100_000, `package ${n} `));
+    }
+    for (const split of [true, false]) {
+      const digests = new Set<string>();
+      for (const concurrency of [1, 2, 4]) {
+        const context = contextOf(source.path, join(out.path, `${split}-${concurrency}`), {
+          concurrency,
+          sandbox: async () => ({ folder: source.path, async [Symbol.asyncDispose]() {} }),
+        });
+        const image = await buildImage(planned([{ from: '.', to: '/', after: ['x'], split }], { compression }), context);
+        assert.equal(image.layers.length > 1, split);
+        digests.add(image.digest);
+      }
+      assert.equal(digests.size, 1, [...digests].join(' '));
+    }
   });
 
 test('owner and modes as the layer says, without set-uid bits', async () => {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { appendFile, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'node:test';
@@ -72,6 +72,49 @@ test('a folder that nobody touched is not even read; whatever is done to it, it 
   assert.deepEqual(await build(), { lines: ['a 644 six'], cached: false }, 'changed right after it was read');
   await rename(file, join(source.path, 'b'));
   assert.deepEqual((await build()).lines, ['b 644 six'], 'another name');
+});
+
+test('a whole place is found by one key; a spoilt layer, a changed file or another limit of layers is not taken for it', async () => {
+  await using source = await temporaryFolder();
+  await using out = await temporaryFolder();
+  const cache = join(out.path, 'cache');
+  for (let n = 0; n < 12; n++) {
+    await mkdir(join(source.path, `node_modules/p${n}`), { recursive: true });
+    await writeFile(join(source.path, `node_modules/p${n}/index.js`), randomBytes(3_000_000));
+  }
+  let builds = 0;
+  const build = async () => {
+    const made: string[] = [];
+    const context = contextOf(source.path, join(out.path, String(builds++)), {
+      cache,
+      sandbox: async () => ({ folder: source.path, async [Symbol.asyncDispose]() {} }),
+      onProgress: (event) => void (event.kind === 'layer' && !event.cached && made.push(event.layer.part ?? '')),
+    });
+    const image = await buildImage(planned([{ from: '.', to: '/', after: ['x'] }]), context);
+    for (const index of image.layers.keys()) assert.ok((await listLayer(image, index)).length > 0);
+    return { digest: image.digest, made: made.length };
+  };
+  await sleep(150);
+  const first = await build();
+  assert.ok(first.made > 1);
+  const records = join(cache, 'records');
+  const others = (await readdir(records)).filter((name) => !name.startsWith('parts-'));
+  assert.equal((await readdir(records)).length - others.length, 1);
+  await Promise.all(others.map((name) => rm(join(records, name))));
+  assert.deepEqual(await build(), { ...first, made: 0 }, 'found by its one record');
+
+  const [blob = ''] = await readdir(join(cache, 'blobs'));
+  const { size } = await stat(join(cache, 'blobs', blob));
+  await rm(join(cache, 'blobs', blob));
+  await writeFile(join(cache, 'blobs', blob), Buffer.alloc(size));
+  assert.equal((await build()).digest, first.digest, 'a layer of the right size and other bytes');
+
+  await sleep(150);
+  await build();
+  await appendFile(join(source.path, 'node_modules/p3/index.js'), 'more');
+  const changed = await build();
+  assert.notEqual(changed.digest, first.digest);
+  assert.equal(changed.made, 1);
 });
 
 test('the least used go when there is too much, and what a killed build left', async () => {
