@@ -1,17 +1,19 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { once } from 'node:events';
+import { createZstdDecompress } from 'node:zlib';
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
+import { zstdFrames } from '../../oci/zstd-frames.ts';
 import { buildImage } from './build-image.ts';
 import { blobPath, contextOf, planned, temporaryFolder } from './test-build.ts';
 
 const gibibyte = 2 ** 30;
 
-const missing = spawnSync('zstd', ['--version']).error !== undefined;
-if (missing) console.log('SKIPPED: a sparse file of 9 GiB goes through whole, as tar reads it: zstd is not installed');
-
-test('a sparse file of 9 GiB goes through whole, as tar reads it, in little memory', { skip: missing }, async () => {
+test('a sparse file of 9 GiB goes through whole, as tar reads it, in little memory', async () => {
   await using source = await temporaryFolder();
   await using out = await temporaryFolder();
   const path = join(source.path, 'large');
@@ -33,10 +35,10 @@ test('a sparse file of 9 GiB goes through whole, as tar reads it, in little memo
   const [layer] = image.layers;
   assert.ok(layer);
   assert.ok(layer.size < 2 ** 21, `${layer.size} bytes of nothing`);
-  // Fails unless what tar unpacks is the file, to the last byte.
-  const blob = blobPath(image.layout, layer.digest);
-  execFileSync('bash', ['-o', 'pipefail', '-c', 'zstd -dc < "$1" | tar -xOf - large | cmp - "$2"', 'bash', blob, path], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-    timeout: 300_000,
+  const compare = spawn('sh', ['-c', 'tar -xOf - large | cmp - "$1"', 'sh', path], {
+    stdio: ['pipe', 'inherit', 'inherit'],
   });
+  const ended = once(compare, 'exit');
+  await pipeline(createReadStream(blobPath(image.layout, layer.digest)), zstdFrames, createZstdDecompress(), compare.stdin);
+  assert.deepEqual(await ended, [0, null], 'what tar unpacks is not the file');
 });

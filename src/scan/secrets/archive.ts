@@ -3,6 +3,7 @@ import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { fromBuffer, type Entry, type ZipFile } from 'yauzl';
 import { messageOf } from '../../kernel/error.ts';
+import { zstdFrames } from '../../oci/zstd-frames.ts';
 import type { Skipped } from '../coverage.ts';
 import { pieceBytes } from '../tree-source.ts';
 import type { ScanLimits } from './limits.ts';
@@ -56,7 +57,7 @@ export async function openArchive(
       case 'gzip':
         return await inflate(content, createGunzip(), path, budget, visitor);
       case 'zstd':
-        return await inflate(content, createZstdDecompress(), path, budget, visitor);
+        return await inflate(zstdFrames(content), createZstdDecompress(), path, budget, visitor);
       case 'tar':
         return await openTar(path, content, budget, visitor);
       case 'zip':
