@@ -214,17 +214,22 @@ test('a truncated upload is not served, and can be gone on with', async () => {
     `PUT ${location}?digest=${digestOf(content)} HTTP/1.1\r\nHost: x\r\nContent-Length: ${content.length}\r\nAuthorization: Bearer ${push.minted.token.reveal()}\r\n\r\n`,
   );
   await new Promise<void>((resolve) => socket.write(content.subarray(0, 150_000), () => resolve()));
-  socket.destroy();
   let range = '';
-  let before = '';
+  const until = async (done: (before: string) => boolean) => {
+    for (let tries = 0; tries < 400; tries++) {
+      const before = range;
+      const answer = await push.call(location);
+      assert.equal(answer.status, 204);
+      range = answer.headers.get('range') ?? '';
+      if (done(before)) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.fail(`the upload stays at ${range}`);
+  };
+  await until(() => range !== '0-0');
+  socket.destroy();
   // Until what was on its way has arrived.
-  for (let tries = 0; tries < 200 && (range === '' || range === '0-0' || range !== before); tries++) {
-    before = range;
-    const answer = await push.call(location);
-    assert.equal(answer.status, 204);
-    range = answer.headers.get('range') ?? '';
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  await until((before) => range === before);
   assert.equal((await push.call(`/v2/shop/shop/blobs/${digestOf(content)}`, { method: 'HEAD' })).status, 404);
   const have = Number(range.split('-')[1]) + 1;
   const rest = await push.call(`${location}?digest=${digestOf(content)}`, { method: 'PUT', body: content.subarray(have) });
