@@ -35,10 +35,14 @@ test('guessing a token is slowed down, without locking out others or the right t
 
 test('one address that tries many names is held back, however many at once', async () => {
   await using t = await startTestRegistry();
+  const started = Date.now();
   const tries = Array.from({ length: 400 }, (_, n) => fetch(`${t.url}/v2/`, { headers: basic(`name-${n}`, 'guess') }));
   const statuses = (await Promise.all(tries)).map((answer) => answer.status);
-  assert.equal(statuses.filter((status) => status === 401).length, 300);
-  assert.equal(statuses.filter((status) => status === 429).length, 100);
+  // Two more for each second that it takes here.
+  const more = Math.ceil((2 * (Date.now() - started)) / 1000);
+  const tried = statuses.filter((status) => status === 401).length;
+  assert.ok(tried >= 300 && tried <= 300 + more, `${tried} tries`);
+  assert.equal(statuses.filter((status) => status === 429).length, 400 - tried);
 });
 
 test('one holder who asks too often waits; the ledger hears of a grant once an hour', async () => {
