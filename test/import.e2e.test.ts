@@ -8,6 +8,8 @@ import { digestOf } from '../src/kernel/digest.ts';
 import { connectRegistry } from '../src/oci/client.ts';
 import { ociConfig, ociLayerTarGzip, ociManifest } from '../src/oci/media-types.ts';
 import { startTestRegistry } from '../src/registry/registry.fixture.ts';
+import { importPredicate, importType } from '../src/evidence/statements/import.ts';
+import { predicatesOf } from './kit/papers.ts';
 import { must, mustRefuse } from '../scripts/demo/person.ts';
 import { openWaybill } from './kit/waybill.ts';
 
@@ -62,6 +64,11 @@ test(
     await must(w.dana.waybill('admit', '-f', file));
     assert.match(await must(w.dana.waybill('verify', reviewed)), /import\/v1/);
     assert.match(await must(w.dana.waybill('trace', reviewed)), /asked: dana {2}vouched: rita/);
+    assert.match(await must(w.dana.waybill('image', 'scan-of', '1')), /import 1: passed/);
+    const papers = await predicatesOf(w.dana, reviewed.slice(reviewed.indexOf('sha256:')));
+    const paper = importPredicate.parse(papers.find((each) => each.predicateType === importType)?.predicate);
+    const [scan] = paper.scans;
+    assert.ok(scan && (scan.covered.files > 0 || scan.worst === 'unknown'), 'it was looked into, or the paper says that nobody could');
 
     // The tag moved upstream meanwhile.
     assert.match(await must(w.dana.waybill('image', 'update')), /import 1 .*--request asks for it/);

@@ -294,6 +294,10 @@ export const endpoints = {
     body: z.object({ reference: z.string().max(900), reason: z.string().max(2_000), as: z.string().max(200).optional() }),
     reply: importView,
   }),
+  showImportScan: endpoint('GET', '/imports/:id/scan', 'person', 'What scanners found in a third-party image when it was copied', {
+    params: id,
+    reply: scanView,
+  }),
   approveImport: endpoint('POST', '/imports/:id/approve', 'reviewer', 'Vouches for an import; with enough approvals it is copied', {
     params: id,
     reply: importView,

@@ -265,6 +265,8 @@ export const importView = z.object({
   why: z.string().exactOptional(),
   /** Missing: asked for before signatures were looked for. */
   signatures: upstreamSignaturesView.exactOptional(),
+  /** Digest of the record of its scan. Missing: not copied yet, or before there were scans. */
+  scan: z.string().exactOptional(),
 });
 
 export const collectedView = z.object({

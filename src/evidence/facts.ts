@@ -47,7 +47,12 @@ export type ImportFacts = {
   readonly importedAt: string;
   /** Judged by the signer itself where they verified; else what the server saw at the upstream. Undefined: nobody looked. */
   readonly signatures?: UpstreamSignatures;
+  /** Absent: it was imported before there were scans. */
+  readonly scan?: ImportScan;
 };
+
+/** What scanners found in a third-party image when it was copied. */
+export type ImportScan = Pick<ScanFacts, 'record' | 'scanner' | 'finishedAt' | 'covered' | 'databases' | 'findings'>;
 
 /** A scan that passed, as its record shows it. */
 export type ScanFacts = {

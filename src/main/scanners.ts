@@ -20,7 +20,7 @@ import type { ScanReport } from '../scan/report.ts';
 import { sbomOf } from '../scan/sbom/cyclonedx.ts';
 import { inventoryFromSbom } from '../scan/sbom/read-sbom.ts';
 import { derivedSalt } from '../scan/secrets/fingerprint.ts';
-import { chooseRules } from '../scan/secrets/repository-rules.ts';
+import { builtInRuleSet, chooseRules } from '../scan/secrets/repository-rules.ts';
 import { ScannedBlobs } from '../scan/secrets/scanned-blobs.ts';
 import { scanSecrets } from '../scan/secrets/scan-secrets.ts';
 import type { LocalSource } from '../source/local/local-source.ts';
@@ -103,30 +103,27 @@ export function openScanners(options: {
       });
       return vexOf(report, repository, commit);
     },
-    async image({ layout, digest, repository, commit, name, salt, rulesFrom }, context) {
+    async image({ layout, digest, source: built, name, salt }, context) {
       const { signal } = context;
       using database = await openDatabase(folders.advisories);
       const { report, inventory } = await scanImage({
         image: await layersOf(await readLayoutImage(layout, digest)),
         database,
-        rules: (await rulesOf(repository, rulesFrom)).set,
-        salt: await saltOf(placeOf(repository), salt, signal),
+        rules: built ? (await rulesOf(built.repository, built.commit)).set : builtInRuleSet(),
+        salt: built ? await saltOf(placeOf(built.repository), salt, signal) : derivedSalt([name]),
         scanner,
         clock,
         signal,
         onProgress: progress(context),
       });
+      if (!built) return { report, sbom: sbomOf({ inventory, subject: { type: 'container', name, version: digest }, scanner }) };
+      const { repository, commit } = built;
       // What is bundled into one file cannot be seen in the image; what the source runs with can.
-      const source = await readInventory({ source: gitTreeSource(placeOf(repository), commit), signal });
-      const { inventory: both, sourceOnly } = joined(inventory, source.inventory);
+      const tree = await readInventory({ source: gitTreeSource(placeOf(repository), commit), signal });
+      const { inventory: both, sourceOnly } = joined(inventory, tree.inventory);
       return {
         report: await vexOf(report, repository, commit),
-        sbom: sbomOf({
-          inventory: both,
-          sourceOnly,
-          subject: { type: 'container', name: `${repository}/${name}`, version: digest },
-          scanner,
-        }),
+        sbom: sbomOf({ inventory: both, sourceOnly, subject: { type: 'container', name, version: digest }, scanner }),
       };
     },
     async rematch({ sbom }, { signal }) {

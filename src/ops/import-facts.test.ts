@@ -62,6 +62,7 @@ function facts(signatures: string | undefined, trusted: readonly TrustedUpstream
     {
       imports: { get: async () => made },
       upstreamTrust: { list: async () => [...trusted] },
+      documents: { get: async () => assert.fail('it was not scanned') },
       requiredApprovals: 1,
       reviewers: async () => new Set(['rita']),
     },

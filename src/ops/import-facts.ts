@@ -2,6 +2,9 @@ import type { ImportFacts } from '../evidence/facts.ts';
 import { signaturesText } from '../evidence/upstream/signatures-text.ts';
 import { WaybillError } from '../kernel/error.ts';
 import type { ImageImport, Imports } from '../registry/imports.ts';
+import type { ScanDocuments } from '../scan/documents.ts';
+import { parseRecord } from '../scan/record.ts';
+import { importScan } from './scan-facts.ts';
 import type { UpstreamTrust } from '../registry/upstream-trust.ts';
 import { examinedOf, isSignatureRequired, judgeKept, type Examined } from './examine-import.ts';
 import { upstreamNameOf } from './upstream-name.ts';
@@ -9,6 +12,7 @@ import { upstreamNameOf } from './upstream-name.ts';
 /** Where the signer reads about imports, in its own process, read-only. */
 export type ImportDeps = {
   readonly imports: Pick<Imports, 'get'>;
+  readonly documents: Pick<ScanDocuments, 'get'>;
   readonly upstreamTrust: Pick<UpstreamTrust, 'list'>;
   readonly requiredApprovals: number;
   /** Who may review now. */
@@ -17,7 +21,7 @@ export type ImportDeps = {
 
 /** @throws WaybillError VERDICT_REFUSED unless enough people who may review, and did not ask for it, approved what was copied */
 export async function importFacts(
-  { imports, upstreamTrust, requiredApprovals, reviewers }: ImportDeps,
+  { imports, upstreamTrust, requiredApprovals, reviewers, documents }: ImportDeps,
   number: number,
 ): Promise<ImportFacts> {
   const found = await imports.get(number);
@@ -43,6 +47,7 @@ export async function importFacts(
     approvals,
     importedAt,
     ...(examined ? { signatures: examined.signatures } : {}),
+    ...(found.scan === undefined ? {} : { scan: importScan(found.scan, parseRecord(await documents.get('record', found.scan))) }),
   };
 }
 

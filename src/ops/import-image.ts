@@ -15,6 +15,7 @@ import { recordPaper } from './record-paper.ts';
 import { recordRefusal } from './record-refusal.ts';
 import { openUpstream } from './upstream.ts';
 import { upstreamName } from './upstream-name.ts';
+import { scanImport } from './scan-import.ts';
 import type { World } from './world.ts';
 
 /** As a reference is written in full: the registry is named, Docker Hub's short names are not guessed at. */
@@ -128,10 +129,11 @@ async function performImport(world: World, wanted: ImageImport, signal: AbortSig
     using source = await openUpstream(world, upstream.registry, signal, sourceRepository(upstream));
     const looked = await examineAgain(world, source, upstream, wanted, signal);
     await source.pullToLayout(sourceRepository(upstream), wanted.digest, out, { signal });
+    const scanned = await scanImport(world, looked, out, signal);
     using push = await world.registry.mintPush({ repository: wanted.repository, import: wanted.id, ttlMs: copyTokenMs });
     using client = connectRegistry({ registry: world.registryAddress, plainHttp: true, auth: { bearer: push.token } });
     const subject = await client.pushLayout(out, wanted.digest, wanted.repository, { tag: `i${wanted.id}`, signal });
-    const done = wanted.state === 'imported' ? looked : await world.imports.imported(wanted.id);
+    const done = wanted.state === 'imported' ? scanned : await world.imports.imported(wanted.id);
     await issueImportPapers(world, client, done, subject, signal);
     return done;
   } catch (error) {

@@ -1,7 +1,7 @@
 import { WaybillError } from '../kernel/error.ts';
 import type { Digest } from '../kernel/digest.ts';
 import type { RunId } from '../kernel/ids.ts';
-import type { FoundFact, SbomFacts, ScanFacts } from '../evidence/facts.ts';
+import type { FoundFact, ImportScan, SbomFacts, ScanFacts } from '../evidence/facts.ts';
 import type { Scanned } from '../run/event.ts';
 import { stateOf } from '../run/machine.ts';
 import type { ScanDocuments } from '../scan/documents.ts';
@@ -68,6 +68,19 @@ function factsOf(
     ...(comparedWith === undefined ? {} : { comparedWith }),
     covered: { files: coverage.files, bytes: coverage.bytes, components: coverage.components, skipped: coverage.skippedCount },
     ...(coverage.rules ? { rules: coverage.rules } : {}),
+    databases: coverage.databases ?? [],
+    findings: findings.map(foundFact),
+  };
+}
+
+/** What a scan of an import found; nothing is known about its source, and nobody has waived anything in it. */
+export function importScan(record: Digest, { report, findings }: ScanRecord): ImportScan {
+  const { coverage, scanner, finishedAt } = report;
+  return {
+    record,
+    scanner,
+    finishedAt,
+    covered: { files: coverage.files, bytes: coverage.bytes, components: coverage.components, skipped: coverage.skippedCount },
     databases: coverage.databases ?? [],
     findings: findings.map(foundFact),
   };

@@ -24,10 +24,8 @@ export async function scanImage(
     {
       layout: image.layout,
       digest: image.digest,
-      repository: head.repository,
-      commit: head.commit,
-      name: image.name,
-      rulesFrom: head.commit,
+      name: `${head.repository}/${image.name}`,
+      source: { repository: head.repository, commit: head.commit },
       salt: waivers.salt,
     },
     { signal, log: (text) => context.log('waybill', text) },

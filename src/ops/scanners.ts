@@ -30,10 +30,10 @@ export type Scanners = {
     of: {
       readonly layout: string;
       readonly digest: Digest;
-      readonly repository: string;
-      readonly commit: GitOid;
       readonly name: string;
-      readonly rulesFrom: GitOid;
+      /** Of what was built here: the tree that it was built from, and whose rules and VEX count. */
+      readonly source?: { readonly repository: string; readonly commit: GitOid };
+      /** Of the waivers of that tree. */
       readonly salt: string | undefined;
     },
     context: ScanContext,

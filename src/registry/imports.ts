@@ -25,6 +25,8 @@ export type ImageImport = {
   readonly importedAt?: string;
   /** What is known about the upstream's signatures, as JSON of whoever looked for them. */
   readonly signatures?: string;
+  /** Digest of the record of the scan of what was copied. */
+  readonly scan?: Digest;
   /** Why it was rejected, or what kept the last attempt to copy it. */
   readonly why?: string;
 };
@@ -46,6 +48,8 @@ export type Imports = {
   reject(id: number, reviewer: string, why: string): Promise<ImageImport>;
   /** Keeps what a later look has found. */
   setSignatures(id: number, signatures: string): Promise<ImageImport>;
+  /** Keeps what scanners found in what is copied. */
+  setScan(id: number, record: Digest): Promise<ImageImport>;
   imported(id: number): Promise<ImageImport>;
   /** It stays approved, and is tried again. */
   failed(id: number, why: string): Promise<void>;
@@ -99,6 +103,7 @@ export function openImports(store: Store, clock: Clock): Imports {
           imported_at: null,
           why: null,
           signatures: asked.signatures ?? null,
+          scan: null,
         })
         .returning('id')
         .executeTakeFirstOrThrow();
@@ -117,6 +122,10 @@ export function openImports(store: Store, clock: Clock): Imports {
         return { approvals: JSON.stringify(approvals), ...(approvals.length >= needed ? { state: 'approved' } : {}) };
       }),
     reject: (id, reviewer, why) => decide(id, () => ({ state: 'rejected', why: `${reviewer}: ${why}` })),
+    async setScan(id, scan) {
+      await db.updateTable('registry_import').set({ scan }).where('id', '=', id).execute();
+      return await must(id);
+    },
     async setSignatures(id, signatures) {
       await db.updateTable('registry_import').set({ signatures }).where('id', '=', id).execute();
       return await must(id);
@@ -143,6 +152,7 @@ type Row = {
   imported_at: string | null;
   why: string | null;
   signatures: string | null;
+  scan: string | null;
 };
 
 function parseRow(row: Row & { id: number }): ImageImport {
@@ -161,5 +171,6 @@ function parseRow(row: Row & { id: number }): ImageImport {
     ...(row.imported_at === null ? {} : { importedAt: row.imported_at }),
     ...(row.why === null ? {} : { why: row.why }),
     ...(row.signatures === null ? {} : { signatures: row.signatures }),
+    ...(row.scan !== null && isDigest(row.scan) ? { scan: row.scan } : {}),
   };
 }

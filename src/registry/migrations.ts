@@ -103,6 +103,12 @@ export const registryMigrations: readonly Migration[] = [
     },
   },
   {
+    id: '062-registry-import-scan',
+    async up(db) {
+      await (db as unknown as Kysely<RegistryTables>).schema.alterTable('registry_import').addColumn('scan', 'text').execute();
+    },
+  },
+  {
     id: '071-registry-pull-handed-out',
     async up(db) {
       const schema = (db as unknown as Kysely<RegistryTables>).schema;

@@ -45,6 +45,8 @@ export type RegistryImportTable = {
   why: string | null;
   /** JSON of what is known about the upstream's signatures; null until they were looked for. */
   signatures: string | null;
+  /** Digest of the record of the scan of what was copied; null: nobody looked. */
+  scan: string | null;
 };
 
 /** Whose signature is trusted for images of which upstreams. `required` is 0 or 1. */

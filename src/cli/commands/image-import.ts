@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { endpoints } from '../../api/endpoints.ts';
 import type { Client } from '../../api/client.ts';
 import type { ReplyOf } from '../../api/endpoint.ts';
+import { scanReport } from '../../api/scan-report.ts';
 import { signaturesText } from '../../evidence/upstream/signatures-text.ts';
 import { WaybillError, isWaybillError } from '../../kernel/error.ts';
 import type { CliContext } from '../context.ts';
@@ -59,6 +60,13 @@ export function imageImportCommands(image: Command, program: Command, context: C
       const approved = await client.call(endpoints.approveImport, { params: { id: wholeNumber(number) } });
       const done = approved.state === 'approved' ? await copied(client, approved, context) : approved;
       show(context, program, done, (paint) => told(done, paint, new URL(client.url).host));
+    });
+  image
+    .command('scan-of <import>')
+    .description('What scanners found in an import when it was copied, as Markdown')
+    .action(async (number: string) => {
+      const view = await (await context.client()).call(endpoints.showImportScan, { params: { id: wholeNumber(number) } });
+      show(context, program, view, () => scanReport([view]).split('\n').map(plain));
     });
   image
     .command('reject <import>')

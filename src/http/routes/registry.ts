@@ -7,6 +7,7 @@ import { approveImport, findImportUpdates, rejectImport, requestImport } from '.
 import { clearMirror, listMirrors, showMirror, tuneMirror } from '../../ops/mirrors.ts';
 import { judgeBases } from '../../ops/judge-bases.ts';
 import { addUpstreamTrust, removeUpstreamTrust } from '../../ops/upstream-trust.ts';
+import { showImportScan } from '../../ops/show-scans.ts';
 import type { World } from '../../ops/world.ts';
 import { serve, type Authenticate } from '../serve.ts';
 
@@ -30,6 +31,7 @@ export function registryRoutes(app: FastifyInstance, world: World, who: Authenti
     return { updates: [...updates], unknown: [...unknown] };
   });
   serve(app, who, endpoints.requestImport, async ({ body, signal }, by) => importOf(await requestImport(world, by, body, signal)));
+  serve(app, who, endpoints.showImportScan, async ({ params }) => showImportScan(world, params.id));
   serve(app, who, endpoints.approveImport, async ({ params }, by) => importOf(await approveImport(world, by, params.id)));
   serve(app, who, endpoints.rejectImport, async ({ params, body }, by) => importOf(await rejectImport(world, by, params.id, body.why)));
   serve(app, who, endpoints.listUpstreamTrust, async () => (await world.upstreamTrust.list()).map(trustOf));
