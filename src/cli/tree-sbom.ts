@@ -33,7 +33,7 @@ const manifests: readonly (readonly [file: string, read: (bytes: Buffer) => Name
   ['package.json', (bytes) => named(parseJson(bytes))],
   ['pyproject.toml', (bytes) => toml(bytes, 'project') ?? named(field(field(parse(bytes.toString('utf8')), 'tool'), 'poetry'))],
   ['Cargo.toml', (bytes) => toml(bytes, 'package')],
-  ['go.mod', (bytes) => nameOnly(/^\s*module\s+["`]?([^\s"`]+)/m.exec(bytes.toString('utf8'))?.[1])],
+  ['go.mod', (bytes) => nameOnly(/^[ \t]*module[ \t]+["`]?([^\s"`]+)/m.exec(bytes.toString('utf8'))?.[1])],
   ['composer.json', (bytes) => named(parseJson(bytes))],
 ];
 

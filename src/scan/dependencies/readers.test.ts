@@ -638,6 +638,11 @@ suite('what is asked for and not locked is told', () => {
     ['build.gradle.kts', { 'app/build.gradle.kts': 'dependencies {\n}\n', 'gradle.lockfile': 'empty=\n' }, ['app/build.gradle.kts']],
     ['build.gradle with its lock', { 'build.gradle': 'dependencies {}\n', 'gradle.lockfile': 'empty=x\n' }, []],
     ['a project of .NET', { 'a/a.csproj': '<Project><PackageReference Include="x" /></Project>' }, ['a/a.csproj']],
+    [
+      'manifests of nothing but lines and spaces',
+      { 'build.gradle': '\n'.repeat(1e6), Gemfile: `${'\n'.repeat(1e6)}gem${' '.repeat(1e6)}` },
+      [],
+    ],
     ['pom.xml', { 'pom.xml': '<project/>' }, ['pom.xml']],
     ['go.mod of an old Go', { 'go.mod': 'module x\ngo 1.16\nrequire a.example/a v1.0.0\n' }, ['go.mod']],
   ];

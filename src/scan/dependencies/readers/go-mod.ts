@@ -58,12 +58,16 @@ export const goMod: Reader = {
         });
       }
     }
+    const replacements = new Map(
+      // Of several about one version the first counts.
+      replaced.toReversed().map((each) => [each.version === undefined ? each.from : `${each.from}@${each.version}`, each]),
+    );
     const project = projectOf(path);
     const components: Component[] = [];
     const direct: string[] = [];
     const indirect: string[] = [];
     for (const [module, { version, line, direct: isDirect }] of required) {
-      const other = replaced.find((each) => each.from === module && (each.version === undefined || each.version === version));
+      const other = replacements.get(`${module}@${version}`) ?? replacements.get(module);
       if (other && (/^\.{0,2}\//.test(other.to) || other.to === '.' || other.to === '..')) continue;
       const component = goComponent(other?.to ?? module, other?.toVersion ?? version, { path, line });
       components.push(component);

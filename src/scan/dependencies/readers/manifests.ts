@@ -110,7 +110,7 @@ const composerJson = manifest(
 const gemfile = manifest(
   'Gemfile',
   (name) => name === 'Gemfile' || name === 'gems.rb',
-  (bytes) => /^\s*(?:gem\s*\(?\s*["']|gemspec\b)/m.test(decode(bytes)),
+  (bytes) => /^[ \t]*(?:gem[ \t(]+["']|gemspec\b)/m.test(decode(bytes)),
   {
     locks: /^(?:Gemfile\.lock|gems\.locked)$/,
     above: false,
@@ -121,7 +121,7 @@ const gemfile = manifest(
 const gradleBuild = manifest(
   'build.gradle',
   (name) => /^build\.gradle(?:\.kts)?$/.test(name),
-  (bytes) => /^\s*dependencies\s*\{/m.test(decode(bytes)),
+  (bytes) => /^[ \t]*dependencies[ \t]*\{/m.test(decode(bytes)),
   {
     locks: /^gradle\.lockfile$|\.lockfile$/,
     above: false,
