@@ -14,7 +14,7 @@ const witness = noteSigner('witness', newKey());
 const trusted = [parseVerifierKey(signer.verifierKey)];
 
 // The example of the Go package golang.org/x/mod/sumdb/note, where the format comes from.
-const neumann = parseVerifierKey('PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW');
+const neumann = parseVerifierKey('PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW'); // waybill:allow a public key, of the documentation
 const published =
   "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n\n" +
   '— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n';

@@ -82,7 +82,14 @@ export type MirrorsOptions = {
 
 const defaultLimits: UpstreamLimits = { callMs: 10_000, idleMs: 30_000, blobMs: 3_600_000 };
 
-type Connection = { readonly upstream: Upstream; readonly createdAt: string; answers?: boolean; why?: string };
+const stampOf = ({ createdAt, credentialsAt }: { readonly createdAt: string; readonly credentialsAt: string }): string =>
+  `${createdAt} ${credentialsAt}`;
+type Connection = {
+  readonly upstream: Upstream;
+  /** Of the record: another login is another connection. */ readonly stamp: string;
+  answers?: boolean;
+  why?: string;
+};
 
 export async function openMirrors(options: MirrorsOptions): Promise<Mirrors> {
   const { clock, logger, externals, folder } = options;
@@ -118,12 +125,12 @@ export async function openMirrors(options: MirrorsOptions): Promise<Mirrors> {
 
   function connect(record: ExternalRegistry): Connection {
     const present = connections.get(record.name);
-    if (present?.createdAt === record.createdAt) return present;
+    if (present?.stamp === stampOf(record)) return present;
     present?.upstream[Symbol.dispose]();
     const session = (sockets: number) =>
       externals.session(record, { anyAddress: options.anyAddress, limits: { callMs: limits.callMs, idleMs: limits.idleMs, sockets } });
     const connection: Connection = {
-      createdAt: record.createdAt,
+      stamp: stampOf(record),
       upstream: openUpstream({
         calls: session(16),
         blobs: session(16),
@@ -247,7 +254,7 @@ export async function openMirrors(options: MirrorsOptions): Promise<Mirrors> {
       return (await records()).map((record): MirrorState => {
         const { blobs: count = 0, manifests = 0, bytes = 0 } = held.get(record.server) ?? {};
         const connection = connections.get(record.name);
-        const { answers, why } = connection?.createdAt === record.createdAt ? connection : {};
+        const { answers, why } = connection?.stamp === stampOf(record) ? connection : {};
         return {
           ...mirrorOf(record),
           blobs: count,
