@@ -16,7 +16,7 @@ import { folderSource } from '../src/scan/advisories/folder-source.ts';
 import { usualLimits } from '../src/scan/advisories/limits.ts';
 import { matchComponents } from '../src/scan/advisories/match.ts';
 import { updateDatabase } from '../src/scan/advisories/update.ts';
-import { writeZip, type ZipMember } from '../src/scan/advisories/zip-fixture.ts';
+import { writeZip, type ZipMember } from '../src/scan/advisories/zip.fixture.ts';
 import { zipRecords } from '../src/scan/advisories/zip-records.ts';
 import type { Component } from '../src/scan/component.ts';
 

@@ -10,7 +10,7 @@ import { contextOf, planned, temporaryFolder } from '../image/layers/test-build.
 import { systemClock } from '../kernel/clock.ts';
 import { folderSource } from '../scan/advisories/folder-source.ts';
 import { updateDatabase } from '../scan/advisories/update.ts';
-import { writeZip } from '../scan/advisories/zip-fixture.ts';
+import { writeZip } from '../scan/advisories/zip.fixture.ts';
 import { fillExample } from '../scan/secrets/examples.ts';
 import type { CliContext } from './context.ts';
 import { runCli } from './program.ts';

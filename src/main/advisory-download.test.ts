@@ -8,7 +8,7 @@ import { suite, test, type TestContext } from 'node:test';
 import { databaseStates } from '../scan/advisories/database.ts';
 import type { AdvisoryLimits } from '../scan/advisories/limits.ts';
 import { updateDatabase, type EcosystemUpdate } from '../scan/advisories/update.ts';
-import { writeZip } from '../scan/advisories/zip-fixture.ts';
+import { writeZip } from '../scan/advisories/zip.fixture.ts';
 import { downloadSource } from './advisory-download.ts';
 
 const record = (id: string) =>

@@ -12,7 +12,7 @@ import { databaseStates, openDatabase } from './database.ts';
 import { folderSource } from './folder-source.ts';
 import type { AdvisoryLimits } from './limits.ts';
 import { updateDatabase, type EcosystemUpdate } from './update.ts';
-import { writeZip, type ZipMember } from './zip-fixture.ts';
+import { writeZip, type ZipMember } from './zip.fixture.ts';
 
 const record = (id: string, name: string, more: object = {}, ecosystem = 'npm') => ({
   schema_version: '1.6.0',

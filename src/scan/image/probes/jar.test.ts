@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { suite, test, type TestContext } from 'node:test';
-import { writeZip, type ZipMember } from '../../advisories/zip-fixture.ts';
+import { writeZip, type ZipMember } from '../../advisories/zip.fixture.ts';
 import { gaps, purls, scanned } from '../test-image.ts';
 import { jarLimits, jarProbe } from './jar.ts';
 
