@@ -1,6 +1,10 @@
-/** `npm run test:e2e [-- --suite NAME]`: every end-to-end test, one file after another; what was skipped is said again at the end. */
+/**
+ * `npm run test:e2e [-- --suite NAME] [--at-once N]`: every end-to-end test, two files at a time, since most of them wait more than they work. What a file says comes
+ * when it has ended, so that two never talk at once; what was skipped is said again at the end.
+ */
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { fileURLToPath } from 'node:url';
 
@@ -10,32 +14,35 @@ const testLimitMs = 15 * 60_000;
 
 type Suite = { readonly file: string; readonly status: number; readonly seconds: number; readonly skipped: readonly string[] };
 
-/** One file in a process of its own, its output as it comes; lines that begin with SKIPPED: are kept. */
+/** One file in a process of its own; lines that begin with SKIPPED: are kept. */
 async function run(file: string): Promise<Suite> {
   const started = performance.now();
   const child = spawn(
     process.execPath,
     ['--disable-warning=ExperimentalWarning', '--test', '--test-reporter=spec', `--test-timeout=${testLimitMs}`, file],
-    { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] },
+    { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] },
   );
   const chunks: Buffer[] = [];
-  child.stdout.on('data', (chunk: Buffer) => {
-    chunks.push(chunk);
-    process.stdout.write(chunk);
-  });
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => void chunks.push(chunk));
   const status = await new Promise<number>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => resolve(code ?? 1));
   });
-  const lines = Buffer.concat(chunks).toString('utf8').split('\n');
+  const text = Buffer.concat(chunks).toString('utf8');
+  process.stdout.write(`\n── ${file}\n${text}`);
+  const lines = text.split('\n');
   const skipped = lines.map((line) => /SKIPPED: .*/.exec(line)?.[0]).filter((line) => line !== undefined);
   return { file, status, seconds: Math.round((performance.now() - started) / 1000), skipped };
 }
 
-const { values } = parseArgs({ options: { suite: { type: 'string', multiple: true }, help: { type: 'boolean', default: false } } });
+const { values } = parseArgs({
+  options: { suite: { type: 'string', multiple: true }, 'at-once': { type: 'string' }, help: { type: 'boolean', default: false } },
+});
 const all = globSync('{src,test}/**/*.e2e.test.ts', { cwd: root }).sort();
 if (values.help) {
-  process.stdout.write(`npm run test:e2e [-- --suite NAME]…\n\nFiles whose path holds NAME, or all of them:\n  ${all.join('\n  ')}\n`);
+  process.stdout.write(
+    `npm run test:e2e [-- --suite NAME]… [--at-once N]\n\nFiles whose path holds NAME, or all of them:\n  ${all.join('\n  ')}\n`,
+  );
   process.exit(0);
 }
 const { suite: wanted = [''] } = values;
@@ -45,19 +52,26 @@ if (files.length === 0) {
   process.exit(2);
 }
 
+const waiting = [...files];
 let interrupted = false;
-// The test that runs gets the terminal's Ctrl-C itself and cleans up; no other is started.
+// Tests that run get the terminal's Ctrl-C themselves and clean up; no other is started.
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.on(signal, () => {
     interrupted = true;
+    waiting.length = 0;
   });
 
+const atOnce = Number(values['at-once'] ?? Math.min(2, availableParallelism()));
+if (!Number.isInteger(atOnce) || atOnce < 1) throw new Error('--at-once wants a whole number from 1 on');
 const suites: Suite[] = [];
-for (const file of files) {
-  if (interrupted) break;
-  process.stdout.write(`\n── ${file}\n`);
-  suites.push(await run(file));
-}
+const worker = async (): Promise<void> => {
+  for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+    process.stdout.write(`… ${file}\n`);
+    suites.push(await run(file));
+  }
+};
+await Promise.all(Array.from({ length: atOnce }, worker));
+suites.sort((a, b) => (a.file < b.file ? -1 : 1));
 
 const skipped = suites.flatMap((suite) => suite.skipped.map((line) => `${suite.file}: ${line}`));
 process.stdout.write('\n');
