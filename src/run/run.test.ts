@@ -14,6 +14,7 @@ import { openStore } from '../store/store.ts';
 import { createEngine, type EngineDeps } from './engine.ts';
 import type { RunCreated } from './event.ts';
 import { openJournal } from './journal.ts';
+import { isFinal } from './status.ts';
 import { openLogs } from './logs.ts';
 import { runMigrations } from './migrations.ts';
 import { findRuns } from './queries.ts';
@@ -44,7 +45,7 @@ const head = (plan: Partial<Plan>): RunCreated => ({
 });
 
 /** A runner that obeys its contract in what the engine can see; what steps do is their text. */
-function scriptedRunner(order: string[]): EngineDeps['runner'] {
+function scriptedRunner(order: string[], scanned: Promise<void>): EngineDeps['runner'] {
   const runner: Runner & { sandboxed: boolean } = {
     name: 'host',
     sandboxed: true,
@@ -55,6 +56,7 @@ function scriptedRunner(order: string[]): EngineDeps['runner'] {
       async step(step, { signal, onLine }) {
         order.push(step.run);
         onLine({ stream: 'stdout', text: `did ${step.run}`, at: new Date() });
+        if (step.run === 'after the scans') await scanned;
         if (step.run === 'hang') {
           if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
           return { status: 'cancelled', exitCode: null, reason: 'cancelled' };
@@ -74,10 +76,15 @@ async function setUp(options: { file?: string } = {}) {
   const journal = openJournal(store, systemClock);
   const logs = openLogs(path.join(folder, 'logs'));
   const order: string[] = [];
+  const scanned = Promise.withResolvers<void>();
+  journal.onEvent(async (run) => {
+    const { scans } = await journal.state(run);
+    if (scans.length > 0 && scans.every((scan) => isFinal(scan.status))) scanned.resolve();
+  });
   const engine = createEngine({
     journal,
     logs,
-    runner: scriptedRunner(order),
+    runner: scriptedRunner(order, scanned.promise),
     performers: {
       reuse: async (_, s) => (s.reusable ? (77 as RunId) : undefined),
       stagePassed: async (_run, _head, s) => void order.push(`paper ${s.name}`),
@@ -171,7 +178,7 @@ test('behind a scan that failed no further stage and no image begins', async () 
   await using at = await setUp();
   const scans = { secrets: 'any', dependencies: 'new', image: 'new' } as const;
   const run = await at.engine.submit(
-    head({ scans, stages: [stage('lint', [], 'a'), stage('core', ['lint'], 'b')], images: [image('shop')] }),
+    head({ scans, stages: [stage('lint', [], 'after the scans'), stage('core', ['lint'], 'b')], images: [image('shop')] }),
   );
   const state = await at.engine.wait(run);
   assert.equal(state.status, 'failed');
