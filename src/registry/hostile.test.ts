@@ -48,9 +48,11 @@ test('a hundred writers of one digest, some of which lie or leave: those who tel
     if (n % 20 !== 13) return await server.push(truth);
     const leaving = new AbortController();
     const half = new ReadableStream({
-      pull(controller) {
+      // One piece, and then nothing until the writer has left: a source that always has more lets no timer run once its socket is gone.
+      async pull(controller) {
         controller.enqueue(truth.subarray(0, 100_000));
         setTimeout(() => leaving.abort(), 5);
+        await once(leaving.signal, 'abort');
       },
     });
     const path = `/v2/shop/shop/blobs/uploads/?digest=${digest}`;
