@@ -195,6 +195,16 @@ test('scanning, from the push to the gate', limit, async (t) => {
     assert.equal(entries.length, 1);
   });
 
+  await t.test('a gap that was there before fails no later change', async () => {
+    const files = { 'README.md': 'one\n', 'pom.xml': '<project/>', 'waybill.yaml': pipeline.split('images:')[0] ?? '' };
+    await newRepository(waybill, 'gaps', files);
+    await passed(dana, await deliver(waybill, 'gaps', { 'README.md': 'two\n' }, 'two'));
+    const { id } = await propose(waybill, 'gaps', { 'api/pom.xml': '<project/>' }, 'more');
+    const run = await changeRun(dana, id, 1, signal);
+    assert.equal(run.status, 'failed');
+    assert.match(run.scans.find((scan) => scan.name === 'dependencies')?.reason ?? '', /new: api\/pom\.xml was not looked at/);
+  });
+
   await t.test('without advisories to look anything up in, nothing passes, and it says how to get some', async () => {
     await newRepository(waybill, 'ruby', { 'README.md': 'one\n', 'waybill.yaml': pipeline.split('images:')[0] ?? '' });
     const { id } = await propose(waybill, 'ruby', { 'go.mod': 'module x\n\ngo 1.22\n\nrequire example.com/fine v1.0.0\n' }, 'go');

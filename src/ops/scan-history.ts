@@ -1,7 +1,7 @@
 import type { ScanView } from '../api/views.ts';
 import { WaybillError, messageOf } from '../kernel/error.ts';
-import { judgeScan } from '../scan/gate.ts';
-import { countsOf, parseRecord, recordOf, recordText } from '../scan/record.ts';
+import { countsOf, parseRecord } from '../scan/record.ts';
+import { keepScan } from './keep-scan.ts';
 import { readWaivers } from './scan-source.ts';
 import { recordView } from './show-scans.ts';
 import type { World } from './world.ts';
@@ -14,15 +14,12 @@ export async function scanHistory(world: World, repository: string, by: string, 
   const tip = await world.source.tip(repository);
   if (!tip) throw new WaybillError('NOT_FOUND', `the repository ${repository} has no commit yet`, { fix: 'Push something to it first.' });
   const waivers = await readWaivers(world, repository, tip);
-  const { scanners, documents, histories, databaseDays } = world.scanning;
+  const { scanners, histories } = world.scanning;
   const report = await scanners.secrets(
     { repository, commit: tip, history: true, rulesFrom: tip, salt: waivers.salt },
     { signal, log: (text) => world.logger.info({ repository, text }, 'a history is being scanned') },
   );
-  const now = world.clock.now();
-  const judged = { level: 'report', judgedAt: now.toISOString(), databaseDays } as const;
-  const record = recordOf(report, judgeScan({ report, fail: 'report', waivers, now, databaseDays }), judged);
-  const digest = await documents.put('record', recordText(record));
+  const { record, digest } = await keepScan(world, report, { level: 'report', waivers });
   const before = await histories.latest(repository);
   const found = countsOf(record);
   await histories.set(repository, digest);

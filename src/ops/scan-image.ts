@@ -1,8 +1,9 @@
 import type { Digest } from '../kernel/digest.ts';
-import { judgeScan, keysOf } from '../scan/gate.ts';
-import { countsOf, parseRecord, recordOf, recordText } from '../scan/record.ts';
+import { keysOf } from '../scan/gate.ts';
+import { countsOf, parseRecord } from '../scan/record.ts';
 import type { RunContext } from '../run/port.ts';
 import { findRuns } from '../run/queries.ts';
+import { keepScan, saysAnything } from './keep-scan.ts';
 import { failed, readWaivers, tell } from './scan-source.ts';
 import type { World } from './world.ts';
 
@@ -18,7 +19,7 @@ export async function scanImage(
   const { head, signal } = context;
   const level = head.plan.scans?.image;
   if (level === undefined) return;
-  const { documents, scanners, databaseDays } = world.scanning;
+  const { documents, scanners } = world.scanning;
   const waivers = await readWaivers(world, head.repository, head.commit);
   const { report, sbom } = await scanners.image(
     {
@@ -30,20 +31,9 @@ export async function scanImage(
     },
     { signal, log: (text) => context.log('waybill', text) },
   );
-  const last =
-    report.findings.length === 0 && report.coverage.skippedCount === 0 ? undefined : await lastScanned(world, context, image.name);
-  const judgedAt = world.clock.now();
-  const verdict = judgeScan({ report, fail: level, waivers, ...(last ? { before: last.keys } : {}), now: judgedAt, databaseDays });
-  const record = recordOf(report, verdict, {
-    level,
-    judgedAt: judgedAt.toISOString(),
-    databaseDays,
-    ...(last ? { comparedWith: last.digest } : {}),
-  });
-  const found = {
-    record: await documents.put('record', recordText(record)),
-    sbom: await documents.put('sbom', sbom),
-  };
+  const before = saysAnything(report) ? await lastScanned(world, context, image.name) : undefined;
+  const { record, digest } = await keepScan(world, report, { level, waivers, before });
+  const found = { record: digest, sbom: await documents.put('sbom', sbom) };
   await context.emit({
     type: 'image-scanned',
     image: image.name,
@@ -65,7 +55,7 @@ async function lastScanned(
   world: World,
   { run, head, signal, log }: RunContext,
   name: string,
-): Promise<{ readonly digest: Digest; readonly keys: ReadonlySet<string> } | undefined> {
+): Promise<{ readonly name: string; readonly keys: ReadonlySet<string> } | undefined> {
   const { documents, scanners } = world.scanning;
   for (const { id } of await findRuns(world.store, { repository: head.repository, event: 'merge', limit: 100 })) {
     if (id === run) continue;
@@ -77,7 +67,7 @@ async function lastScanned(
       { signal, log: (text) => log('waybill', text) },
     );
     const then = record.findings.map((finding) => finding.key);
-    return { digest: last.digest, keys: new Set([...then, ...keysOf(today)]) };
+    return { name: last.digest, keys: new Set([...then, ...keysOf(today)]) };
   }
   return undefined;
 }

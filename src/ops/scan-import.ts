@@ -1,9 +1,8 @@
 import { isWaybillError } from '../kernel/error.ts';
-import { judgeScan } from '../scan/gate.ts';
-import { recordOf, recordText } from '../scan/record.ts';
 import type { ScanReport } from '../scan/report.ts';
 import { noWaivers } from '../scan/waivers.ts';
 import type { ImageImport } from '../registry/imports.ts';
+import { keepScan } from './keep-scan.ts';
 import type { World } from './world.ts';
 
 /**
@@ -11,7 +10,7 @@ import type { World } from './world.ts';
  * their names, where a policy can ask for it.
  */
 export async function scanImport(world: World, wanted: ImageImport, layout: string, signal: AbortSignal): Promise<ImageImport> {
-  const { scanners, documents, databaseDays } = world.scanning;
+  const { scanners } = world.scanning;
   const now = world.clock.now();
   const report = await scanners
     .image(
@@ -24,9 +23,8 @@ export async function scanImport(world: World, wanted: ImageImport, layout: stri
       if (!isWaybillError(error, 'INVALID_INPUT', 'LIMIT_EXCEEDED')) throw error;
       return unreadable(error.detail, now);
     });
-  const verdict = judgeScan({ report, fail: 'report', waivers: noWaivers, now, databaseDays });
-  const record = recordOf(report, verdict, { level: 'report', judgedAt: now.toISOString(), databaseDays });
-  return world.imports.setScan(wanted.id, await documents.put('record', recordText(record)));
+  const { digest } = await keepScan(world, report, { level: 'report', waivers: noWaivers });
+  return world.imports.setScan(wanted.id, digest);
 }
 
 function unreadable(detail: string, now: Date): ScanReport {

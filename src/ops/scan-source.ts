@@ -2,10 +2,11 @@ import { WaybillError } from '../kernel/error.ts';
 import type { GitOid } from '../kernel/git-oid.ts';
 import type { ScanLevel, TreeScan } from '../plan/scan-levels.ts';
 import type { RunContext } from '../run/port.ts';
-import { judgeScan, keysOf } from '../scan/gate.ts';
-import { countsOf, recordOf, recordText, type ScanRecord } from '../scan/record.ts';
+import { keysOf } from '../scan/gate.ts';
+import { countsOf, type ScanRecord } from '../scan/record.ts';
 import type { ScanReport } from '../scan/report.ts';
 import { noWaivers, parseWaivers, waiversPath, type Waivers } from '../scan/waivers.ts';
+import { keepScan, saysAnything } from './keep-scan.ts';
 import type { World } from './world.ts';
 
 const largestWaivers = 1024 * 1024;
@@ -21,24 +22,9 @@ export async function scanSource(world: World, context: RunContext, scan: TreeSc
   // No change chooses the rules that it is looked at with.
   const rulesFrom = head.event === 'change' && base !== undefined ? base : head.commit;
   const report = await look(world, context, scan, head.commit, { base, waivers, rulesFrom });
-  const before =
-    base === undefined || report.findings.length === 0 ? undefined : await look(world, context, scan, base, { waivers, rulesFrom });
-  const judgedAt = world.clock.now();
-  const verdict = judgeScan({
-    report,
-    fail: level,
-    waivers,
-    ...(before ? { before: keysOf(before) } : {}),
-    now: judgedAt,
-    databaseDays: world.scanning.databaseDays,
-  });
-  const record = recordOf(report, verdict, {
-    level,
-    judgedAt: judgedAt.toISOString(),
-    databaseDays: world.scanning.databaseDays,
-    ...(base === undefined ? {} : { comparedWith: `gitCommit:${base}` }),
-  });
-  const digest = await world.scanning.documents.put('record', recordText(record));
+  const known = base !== undefined && saysAnything(report) ? await look(world, context, scan, base, { waivers, rulesFrom }) : undefined;
+  const before = base === undefined ? undefined : { name: `gitCommit:${base}`, keys: known ? keysOf(known) : new Set<string>() };
+  const { record, digest } = await keepScan(world, report, { level, waivers, before });
   await context.emit({ type: 'scan-reported', scan, record: digest, passed: record.passed, level, found: countsOf(record) });
   tell(context, record);
   if (!record.passed) throw failed(record);

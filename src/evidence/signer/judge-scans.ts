@@ -4,11 +4,8 @@ import type { ScanSummary } from '../snapshot.ts';
 import type { Statement } from '../statement.ts';
 import { sbomPredicate, sbomType } from '../statements/sbom.ts';
 import { secretScanPredicate, secretScanType } from '../statements/secret-scan.ts';
-import { vulnerabilitiesPredicate, vulnerabilitiesType, type Vulnerabilities } from '../statements/vulnerabilities.ts';
+import { severityOrder, vulnerabilitiesPredicate, vulnerabilitiesType, type Vulnerabilities } from '../statements/vulnerabilities.ts';
 import { requireSource } from './require-source.ts';
-
-type Severity = NonNullable<NonNullable<ScanSummary['vulnerabilities']>['worst']>;
-const order: readonly Severity[] = ['low', 'medium', 'high', 'critical', 'unknown'];
 
 /** Gathers what the papers of scans about one image say. Of several of a kind the newest counts. */
 export function scanPapers(build: BuildFacts): {
@@ -53,7 +50,7 @@ export function scanPapers(build: BuildFacts): {
       if (secrets === undefined && !sbom && looks.size === 0) return undefined;
       const of = [...looks.values()];
       const at = of.map((each) => each.metadata.scanFinishedOn).toSorted()[0];
-      const worst = order.findLast((candidate) => of.some((each) => each.waybill.worst === candidate));
+      const worst = severityOrder.findLast((candidate) => of.some((each) => each.waybill.worst === candidate));
       const databaseAt = of.flatMap((each) => each.waybill.databases.map((database) => database.updatedAt)).toSorted()[0];
       return {
         ...(secrets === undefined ? {} : { secrets: { at: secrets } }),

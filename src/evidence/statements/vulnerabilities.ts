@@ -35,12 +35,13 @@ export const vulnerabilitiesPredicate = z.object({
 });
 export type Vulnerabilities = z.infer<typeof vulnerabilitiesPredicate>;
 
-const order = ['low', 'medium', 'high', 'critical', 'unknown'] as const;
+/** From harmless to worst; an unknown one is as bad as it could be. */
+export const severityOrder = ['low', 'medium', 'high', 'critical', 'unknown'] as const;
 
 /** The worst severity of what is open; an unknown one is as bad as it could be. */
 export function worstOf(findings: readonly FoundFact[]): FoundFact['severity'] | undefined {
   const open = findings.filter((each) => !each.waiver && each.notAffected === undefined);
-  return order.findLast((candidate) => open.some((each) => each.severity === candidate));
+  return severityOrder.findLast((candidate) => open.some((each) => each.severity === candidate));
 }
 
 export function vulnerabilitiesStatement(facts: ScanFacts, names: Names, image?: ImageSubject): Statement<Vulnerabilities> {
