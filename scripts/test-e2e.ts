@@ -12,7 +12,13 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** For one test; a machine with other work to do takes several times what an idle one takes. */
 const testLimitMs = 15 * 60_000;
 
-type Suite = { readonly file: string; readonly status: number; readonly seconds: number; readonly skipped: readonly string[] };
+type Suite = {
+  readonly file: string;
+  readonly status: number;
+  readonly seconds: number;
+  readonly skipped: readonly string[];
+  readonly failures: string;
+};
 
 /** One file in a process of its own; lines that begin with SKIPPED: are kept. */
 async function run(file: string): Promise<Suite> {
@@ -32,7 +38,9 @@ async function run(file: string): Promise<Suite> {
   process.stdout.write(`\n── ${file}\n${text}`);
   const lines = text.split('\n');
   const skipped = lines.map((line) => /SKIPPED: .*/.exec(line)?.[0]).filter((line) => line !== undefined);
-  return { file, status, seconds: Math.round((performance.now() - started) / 1000), skipped };
+  const mark = text.lastIndexOf('✖ failing tests:');
+  const failures = status === 0 ? '' : mark < 0 ? text.slice(-8_000) : text.slice(mark, mark + 8_000);
+  return { file, status, seconds: Math.round((performance.now() - started) / 1000), skipped, failures };
 }
 
 const { values } = parseArgs({
@@ -78,5 +86,7 @@ process.stdout.write('\n');
 for (const { file, status, seconds } of suites) process.stdout.write(`${status === 0 ? 'ok    ' : 'FAILED'} ${file}  ${seconds} s\n`);
 if (skipped.length > 0) process.stdout.write(`\n!! ${skipped.length} skipped; nothing is known about them:\n  ${skipped.join('\n  ')}\n`);
 const failed = suites.filter((suite) => suite.status !== 0);
+// Once more at the end, since that is what a reader of a long log sees first.
+for (const { file, failures } of failed) process.stdout.write(`\n── ${file}\n${failures.trimEnd()}\n`);
 process.stdout.write(`\n${suites.length} suites, ${failed.length} failed, ${skipped.length} skipped.\n`);
 process.exit(interrupted ? 130 : failed.length > 0 ? 1 : 0);
