@@ -55,11 +55,13 @@ export function openCatalog(store: Store, clock: Clock, options: { mutableTags: 
   const keyOf = (repository: string, name: string) => `${repository}@${name}`;
   const adding = new Batch<BlobRow>(async (rows) => {
     const once = [...new Map(rows.map((row) => [keyOf(row.repository, row.digest), row])).values()];
-    await db
-      .insertInto('registry_blob')
-      .values(once)
-      .onConflict((c) => c.columns(['repository', 'digest']).doUpdateSet((e) => ({ added_at: e.ref('excluded.added_at') })))
-      .execute();
+    await store.commitAside<RegistryTables>(async (trx) => {
+      await trx
+        .insertInto('registry_blob')
+        .values(once)
+        .onConflict((c) => c.columns(['repository', 'digest']).doUpdateSet((e) => ({ added_at: e.ref('excluded.added_at') })))
+        .execute();
+    });
   }, 200);
 
   async function blobSize(repository: string, digest: ContentDigest, { fresh = false } = {}): Promise<number | undefined> {

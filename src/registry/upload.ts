@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { open, rm, type FileHandle } from 'node:fs/promises';
 import { addAbortSignal, Writable, type Readable } from 'node:stream';
 import { algorithmOf, finishDigest, type ContentDigest, type DigestAlgorithm } from '../oci/content-digest.ts';
+import { usedUp } from '../kernel/used-buffers.ts';
 import { ProtocolError } from './protocol-error.ts';
 import { sessionFile, writeSession } from './upload-session.ts';
 
@@ -152,6 +153,7 @@ export class Upload {
       throw error;
     }
     this.#offset += size;
+    usedUp(size);
     if (this.#offset - this.#synced >= syncEvery) {
       this.#synced = this.#offset;
       // The last sync, in finish(), reports what goes wrong here too; this one only starts the disk early.

@@ -3,7 +3,14 @@ import type { SqliteDatabase, SqliteStatement } from 'kysely';
 import { WaybillError, messageOf } from '../kernel/error.ts';
 
 /** node:sqlite behind the small interface that Kysely's SqliteDialect asks for. */
-export function openSqlite(file: string, options: { readonly?: boolean }): SqliteDatabase & { backup(to: string): Promise<void> } {
+export function openSqlite(
+  file: string,
+  options: { readonly?: boolean },
+): SqliteDatabase & {
+  backup(to: string): Promise<void>;
+  /** What a commit waits for (sqlite.org/pragma.html#pragma_synchronous): with `NORMAL` a log that is whole, with `FULL` one that is on the disk. Not inside of a transaction. */
+  synchronous(mode: 'NORMAL' | 'FULL'): void;
+} {
   const readOnly = options.readonly ?? false;
   let database: DatabaseSync;
   try {
@@ -15,6 +22,7 @@ export function openSqlite(file: string, options: { readonly?: boolean }): Sqlit
   return {
     close: () => database.close(),
     prepare: (text) => statement(database, text),
+    synchronous: (mode) => database.exec(`PRAGMA synchronous = ${mode}`),
     async backup(to) {
       try {
         await backup(database, to);

@@ -1,5 +1,6 @@
 import { Kysely, SqliteDialect, sql } from 'kysely';
 import { openSqlite } from './sqlite.ts';
+import { SyncedLog } from './synced-log.ts';
 
 /** One step of the schema's history. Ids sort in the order in which they are applied, and never change once released. */
 export type Migration = { readonly id: string; up(db: Kysely<never>): Promise<void> };
@@ -10,6 +11,11 @@ export type Store = AsyncDisposable & {
   as<Tables>(): Kysely<Tables>;
   /** Applies what is missing, each migration in a transaction of its own; returns the ids applied. */
   migrate(migrations: readonly Migration[]): Promise<string[]>;
+  /**
+   * A transaction that is durable when this resolves, like every other, but whose sync does not hold the event loop up: others work on meanwhile, and
+   * may read what it wrote some milliseconds before the disk has it. @throws WaybillError STORE_FAILED; it may have been written nevertheless
+   */
+  commitAside<Tables>(work: (db: Kysely<Tables>) => Promise<void>): Promise<void>;
   /** Writes a consistent copy while others write. */
   backup(to: string): Promise<void>;
 };
@@ -21,9 +27,22 @@ export function openStore(file: string, options: { readonly?: boolean } = {}): S
   const sqlite = openSqlite(file, options);
   const kysely = new Kysely<unknown>({ dialect: new SqliteDialect({ database: sqlite }) });
   const as = <Tables>() => kysely as unknown as Kysely<Tables>;
+  const log = new SyncedLog(file);
   return {
     file,
     as,
+    async commitAside<Tables>(work: (db: Kysely<Tables>) => Promise<void>) {
+      // Nobody else gets the connection meanwhile, so nobody else's commit is less than durable.
+      await kysely.connection().execute(async (connection) => {
+        sqlite.synchronous('NORMAL');
+        try {
+          await connection.transaction().execute((trx) => work(trx as unknown as Kysely<Tables>));
+        } finally {
+          sqlite.synchronous('FULL');
+        }
+      });
+      await log.sync();
+    },
     async migrate(migrations) {
       const db = as<MigrationTable>();
       await db.schema
@@ -49,6 +68,7 @@ export function openStore(file: string, options: { readonly?: boolean } = {}): S
     },
     backup: (to) => sqlite.backup(to),
     async [Symbol.asyncDispose]() {
+      await log.close();
       await kysely.destroy();
     },
   };

@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { algorithmOf, finishDigest, type ContentDigest } from '../../oci/content-digest.ts';
 import { WaybillError } from '../../kernel/error.ts';
+import { usedUp } from '../../kernel/used-buffers.ts';
 
 /** Where a client reads a blob from: a file that is whole, or that is still being fetched. */
 export type BlobSource = AsyncDisposable & {
@@ -55,6 +56,7 @@ export class Download {
       for (let done = 0; done < chunk.length;)
         done += (await this.#handle.write(chunk, done, chunk.length - done, this.#written + done)).bytesWritten;
       this.#written = next;
+      usedUp(chunk.length);
       this.#wake();
     }
     if (this.size !== undefined && this.#written !== this.size) throw this.#mismatch(`ended after ${this.#written} of ${this.size} bytes`);
