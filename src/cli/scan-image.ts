@@ -5,7 +5,7 @@ import { WaybillError } from '../kernel/error.ts';
 import { openDatabase } from '../scan/advisories/database.ts';
 import { applyVex } from '../scan/advisories/vex.ts';
 import type { Inventory } from '../scan/component.ts';
-import { isGap } from '../scan/coverage.ts';
+import type { Skipped } from '../scan/coverage.ts';
 import { judgeScan, type ScanVerdict } from '../scan/gate.ts';
 import { scanImage, worstFirst } from '../scan/image/scan-image.ts';
 import type { ScanReport } from '../scan/report.ts';
@@ -24,6 +24,7 @@ export type ScannedImage = {
   readonly report: ScanReport;
   readonly verdict: ScanVerdict;
   readonly inventory: Inventory;
+  readonly unread: readonly Skipped[];
   /** Ecosystems that occur and could not be looked up, for there is no advisory. */
   readonly missing: readonly string[];
 };
@@ -41,7 +42,11 @@ export async function runImageScan(context: CliContext, text: string, options: I
   const database = stack.use(
     await openDatabase(options.database === undefined ? context.advisories : path.resolve(context.cwd, options.database)),
   );
-  const { report: plain, inventory } = await scanImage({
+  const {
+    report: plain,
+    inventory,
+    unread,
+  } = await scanImage({
     image,
     database,
     rules: rules.set,
@@ -57,15 +62,15 @@ export async function runImageScan(context: CliContext, text: string, options: I
   const report: ScanReport = { ...plain, findings: worstFirst([...said, ...others]) };
   const verdict = judgeScan({ report, fail: options.fail, waivers, now: systemClock.now(), databaseDays: options.databaseDays });
   const missing = (report.coverage.databases ?? []).filter(({ advisories }) => advisories === 0).map(({ ecosystem }) => ecosystem);
-  return { image, report, verdict, inventory, missing };
+  return { image, report, verdict, inventory, unread, missing };
 }
 
-export function imageSbom(context: CliContext, { image, report, inventory }: ScannedImage): string {
+export function imageSbom(context: CliContext, { image, report, inventory, unread }: ScannedImage): string {
   return sbomOf({
     inventory,
     subject: { type: 'container', name: image.name, version: image.digest },
     scanner: `waybill ${context.version}`,
-    gaps: report.coverage.skipped.filter(isGap),
+    gaps: unread,
     vulnerabilities: report.findings.filter((finding) => finding.kind === 'vulnerability'),
   });
 }

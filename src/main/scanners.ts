@@ -9,6 +9,7 @@ import type { ScanContext, Scanners } from '../ops/scanners.ts';
 import { openDatabase } from '../scan/advisories/database.ts';
 import { applyVex } from '../scan/advisories/vex.ts';
 import { parseVex, vexFolder } from '../scan/advisories/vex-document.ts';
+import { isGap } from '../scan/coverage.ts';
 import { readInventory } from '../scan/dependencies/read-inventory.ts';
 import { reportOn, scanDependencies } from '../scan/dependencies/scan-dependencies.ts';
 import { joined } from '../scan/dependencies/joined.ts';
@@ -106,7 +107,7 @@ export function openScanners(options: {
     async image({ layout, digest, source: built, name, salt }, context) {
       const { signal } = context;
       using database = await openDatabase(folders.advisories);
-      const { report, inventory } = await scanImage({
+      const { report, inventory, unread } = await scanImage({
         image: await layersOf(await readLayoutImage(layout, digest)),
         database,
         rules: built ? (await rulesOf(built.repository, built.commit)).set : builtInRuleSet(),
@@ -116,14 +117,15 @@ export function openScanners(options: {
         signal,
         onProgress: progress(context),
       });
-      if (!built) return { report, sbom: sbomOf({ inventory, subject: { type: 'container', name, version: digest }, scanner }) };
+      const subject = { type: 'container', name, version: digest } as const;
+      if (!built) return { report, sbom: sbomOf({ inventory, subject, scanner, gaps: unread }) };
       const { repository, commit } = built;
       // What is bundled into one file cannot be seen in the image; what the source runs with can.
       const tree = await readInventory({ source: gitTreeSource(placeOf(repository), commit), signal });
       const { inventory: both, sourceOnly } = joined(inventory, tree.inventory);
       return {
         report: await vexOf(report, repository, commit),
-        sbom: sbomOf({ inventory: both, sourceOnly, subject: { type: 'container', name, version: digest }, scanner }),
+        sbom: sbomOf({ inventory: both, sourceOnly, subject, scanner, gaps: [...unread, ...tree.coverage.skipped.filter(isGap)] }),
       };
     },
     async rematch({ sbom }, { signal }) {

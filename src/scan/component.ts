@@ -11,6 +11,8 @@ export type Component = {
   readonly version: string;
   /** What advisories of distributions are about, where it differs: the source package. */
   readonly source?: { readonly name: string; readonly version: string };
+  /** Of a package of a system: who maintains it, as the package says. */
+  readonly maintainer?: string;
   readonly scope: 'runtime' | 'development' | 'optional';
   /** As the lock file has them; hexadecimal. */
   readonly hashes: readonly { readonly algorithm: 'sha1' | 'sha256' | 'sha384' | 'sha512'; readonly hex: string }[];

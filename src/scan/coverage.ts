@@ -28,8 +28,11 @@ export type DatabaseState = {
 
 export type Skipped = {
   readonly path: string;
-  /** `limit` and `time` are gaps: something may be there. `binary` and `excluded` are as meant. `unreadable` and `unknown-format`: nobody could. */
-  readonly reason: 'binary' | 'excluded' | 'limit' | 'time' | 'unreadable' | 'unknown-format';
+  /**
+   * `limit` and `time` are gaps: something may be there. `binary` and `excluded` are as meant. `unreadable` and `unknown-format`: nobody could.
+   * `covered`: nobody could, and the package of the distribution that brought it is looked up in its place.
+   */
+  readonly reason: 'binary' | 'excluded' | 'covered' | 'limit' | 'time' | 'unreadable' | 'unknown-format';
   readonly detail: string;
 };
 

@@ -13,7 +13,14 @@ export type Reading = {
   readonly lacks?: Lack;
   /** What it says counts only where a file beside it lacks it: go.sum also names what was only looked at. */
   readonly fills?: true;
+  /** Which files a package manager has installed, when it says so. */
+  readonly files?: FileList;
 };
+
+/** What a package manager wrote down about the files that it has installed, as it stands there. */
+export type FileList =
+  | { readonly manager: 'dpkg'; readonly package: string; readonly text: Buffer }
+  | { readonly manager: 'apk'; readonly text: Buffer };
 
 export type Lack = {
   /** Base names of what locks it, beside it. */

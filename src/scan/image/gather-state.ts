@@ -1,9 +1,12 @@
 import { posix } from 'node:path';
+import type { AdvisoryDatabase } from '../advisories/database.ts';
 import type { Component } from '../component.ts';
 import type { Skipped } from '../coverage.ts';
 import type { Gathering } from '../dependencies/gathering.ts';
+import type { FileList } from '../dependencies/reader.ts';
 import type { ImageFinding } from '../finding.ts';
 import type { SkipList } from '../skip-list.ts';
+import { coverOpaque, type Opaque } from './covered-files.ts';
 import { habitFinding, isRoot } from './habits.ts';
 import type { LastState } from './last-state.ts';
 import { rooted } from './layer-files.ts';
@@ -14,15 +17,16 @@ import { unreleased } from './readers/os-packages.ts';
 
 type Into = {
   readonly gathering: Gathering;
-  readonly skips: SkipList;
+  readonly skips: Pick<SkipList, 'add'>;
   readonly habits: Map<string, ImageFinding>;
   readonly configuration: string;
   /** Gaps that were told: platforms of one image share most of what cannot be read. */
   readonly told: Set<string>;
+  readonly database: AdvisoryDatabase;
 };
 
-/** What the file system consists of in the end, and what of it could not be read. */
-export function gatherState(state: LastState<Seen>, { user, layers }: ImagePlatform, into: Into): void {
+/** What the file system consists of in the end, and what of it could not be read. @returns which system it is, when it says so */
+export function gatherState(state: LastState<Seen>, { user, layers }: ImagePlatform, into: Into): OsRelease | undefined {
   const { gathering, skips, habits, configuration } = into;
   const release = releaseOf(state);
   const skip = (skipped: Skipped) => {
@@ -31,25 +35,31 @@ export function gatherState(state: LastState<Seen>, { user, layers }: ImagePlatf
     into.told.add(key);
   };
   let hasDatabase = false;
-  for (const [path, { readings, skipped, habits: shown, layer, link }] of state.entries()) {
+  const lists: FileList[] = [];
+  const packages: Component[] = [];
+  const opaque: Opaque[] = [];
+  for (const [path, { readings, skipped, habits: shown, layer, link, sums }] of state.entries()) {
     const at = { digest: layer.digest, createdBy: layer.createdBy };
     for (const each of skipped) skip(each);
     const elsewhere = link === undefined ? undefined : leadsAway(path, link);
     if (elsewhere) skip(elsewhere);
     for (const reading of readings) {
-      for (const each of reading.skipped) skip(each);
-      hasDatabase ||= reading.components.some(({ ecosystem }) => ecosystem === unreleased.dpkg || ecosystem === unreleased.apk);
-      gathering.add({
-        ...reading,
-        components: reading.components.map((component): Component => ({
-          ...released(component, release),
-          places: component.places.map((place) => ({ ...place, layer: at })),
-        })),
-      });
+      if (!sums) for (const each of reading.skipped) skip(each);
+      const isSystem = reading.components.some(({ ecosystem }) => ecosystem === unreleased.dpkg || ecosystem === unreleased.apk);
+      hasDatabase ||= isSystem;
+      const components = reading.components.map((component): Component => ({
+        ...released(component, release),
+        places: component.places.map((place) => ({ ...place, layer: at })),
+      }));
+      gathering.add({ ...reading, components });
+      if (isSystem) packages.push(...components);
+      if (reading.files) lists.push(reading.files);
     }
     if (isDatabase(path)) hasDatabase ||= skipped.length > 0 || readings.some((reading) => reading.skipped.length > 0);
+    if (sums) opaque.push({ path, sums, skipped: readings.flatMap((reading) => reading.skipped) });
     for (const habit of shown) habits.set(`${habit} ${path}`, habitFinding(habit, { path, layer: at }));
   }
+  for (const each of coverOpaque(opaque, { lists, packages, database: into.database })) skip(each);
   if (release && release.id !== '' && !hasDatabase)
     skip({
       path: 'etc/os-release',
@@ -65,6 +75,7 @@ export function gatherState(state: LastState<Seen>, { user, layers }: ImagePlatf
         ...(top ? { layer: { digest: top.digest, createdBy: top.createdBy } } : {}),
       }),
     );
+  return release;
 }
 
 const isDatabase = (path: string) => /^(?:var\/lib|usr\/lib|lib|nix)\//.test(path);

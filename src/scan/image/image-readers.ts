@@ -5,10 +5,12 @@ import { goBinary } from './probes/go-binary.ts';
 import { jarProbe } from './probes/jar.ts';
 import type { Probe } from './probes/probe.ts';
 import { composerInstalled, dotnetDeps, gemSpecifications } from './readers/language-packages.ts';
+import { dpkgSums } from './package-files.ts';
 import { apkInstalled, dpkgStatus, unreadPackages } from './readers/os-packages.ts';
 
 /** Packages of the system first. Lock files too, since images of sources have them; but not those that only tell what would be installed somewhere. */
 const imageReaders: readonly Reader[] = [
+  dpkgSums,
   dpkgStatus,
   apkInstalled,
   unreadPackages,

@@ -16,10 +16,15 @@ export type LayerEntry = Omit<TarHeader, 'name'> & {
 };
 
 /** What the layers of an image may still unpack to. */
-export type LayerBudget = { bytes: number; entries: number };
+export type LayerBudget = {
+  bytes: number;
+  entries: number;
+  /** Bytes of the lists of which package has which file, which are held to the end. Those beyond are not used. */
+  lists?: number;
+};
 
 /** A decompression bomb ends here: several times the largest images that are known. */
-export const imageBudget: Readonly<LayerBudget> = { bytes: 64 * 2 ** 30, entries: 10_000_000 };
+export const imageBudget: Readonly<LayerBudget> = { bytes: 64 * 2 ** 30, entries: 10_000_000, lists: 64 * 2 ** 20 };
 
 /** PATH_MAX of Linux: no runtime makes a longer one. */
 const longestPath = 4096;

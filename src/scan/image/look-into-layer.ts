@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { WaybillError, isWaybillError, messageOf } from '../../kernel/error.ts';
 import type { Skipped } from '../coverage.ts';
 import type { Reader, Reading } from '../dependencies/reader.ts';
@@ -8,6 +9,7 @@ import type { LastState } from './last-state.ts';
 import { layerEntries, rooted, type LayerBudget, type LayerEntry } from './layer-files.ts';
 import type { ImageLayer } from './layered-image.ts';
 import { isOsRelease, largestOsRelease, parseOsRelease, type OsRelease } from './os-release.ts';
+import type { FileSums } from './package-files.ts';
 import type { Probe } from './probes/probe.ts';
 
 /** What is known of one file of an image. */
@@ -18,6 +20,8 @@ export type Seen = {
   readonly skipped: readonly Skipped[];
   readonly habits: readonly Habit[];
   readonly release?: OsRelease;
+  /** Of a program or archive, where `readings` may have gaps since it does not say what it consists of. */
+  readonly sums?: FileSums;
   /** Of a symbolic link, as it is written. */
   readonly link?: string;
 };
@@ -107,9 +111,14 @@ export class LayerLook {
       return;
     }
     let probes: readonly Probe[] | undefined;
+    let hashes: Sums | undefined;
     let failed: unknown;
     const see = (piece: Buffer) => {
-      probes ??= probesFor(path, piece);
+      if (!probes) {
+        probes = probesFor(path, piece);
+        if (probes.some(({ mayBeOpaque }) => mayBeOpaque)) hashes = new Sums();
+      }
+      hashes?.add(piece);
       for (const probe of probes) probe.add(piece);
     };
     async function* tapped(): AsyncGenerator<Buffer> {
@@ -142,7 +151,8 @@ export class LayerLook {
     const read = reader && isNamedOnly(reader) ? readWith(reader, Buffer.alloc(0), path) : nothingRead;
     const readings = [...read.readings];
     for (const probe of probes ?? []) readings.push(await probe.end());
-    this.#bring(path, { readings, skipped: [...skipped, ...read.skipped], habits });
+    const isOpaque = hashes !== undefined && readings.some((reading) => reading.skipped.length > 0);
+    this.#bring(path, { readings, skipped: [...skipped, ...read.skipped], habits, ...(hashes && isOpaque ? { sums: hashes.end() } : {}) });
   }
 
   /** Content that an entry before it has brought: what is known of that is known of the link. */
@@ -154,6 +164,7 @@ export class LayerLook {
       readings: reader && reader !== readerFor(target) ? [] : (known?.readings ?? []).map((reading) => moved(reading, path)),
       skipped: (known?.skipped ?? []).map((skipped) => ({ ...skipped, path })),
       habits: habitsOf(path, mode),
+      ...(known?.sums ? { sums: known.sums } : {}),
     });
     if ((reader && !(known && reader === readerFor(target))) || (isOsRelease(path) && !known?.release))
       this.#pending.push({ path, target, reader });
@@ -195,13 +206,42 @@ export class LayerLook {
   }
 
   #bring(path: string, more: Pick<Seen, 'readings' | 'skipped' | 'habits'> & Partial<Seen>): void {
-    const readings = more.readings.filter(({ components, needs, skipped }) => components.length + needs.length + skipped.length > 0);
+    const readings = more.readings
+      .map((reading) => this.#withinBudget(reading))
+      .filter(({ components, needs, skipped, files }) => files !== undefined || components.length + needs.length + skipped.length > 0);
     const isWanted = readings.length + more.skipped.length + more.habits.length > 0 || more.release !== undefined || readerFor(path);
     this.#state.bring(path, 'other', isWanted ? this.#seen({ ...more, readings }) : undefined);
   }
 
+  /** A list of files that is one too many is not kept: what it would answer for stays a gap. */
+  #withinBudget(reading: Reading): Reading {
+    if (!reading.files) return reading;
+    const left = (this.#budget.lists ?? 0) - reading.files.text.length;
+    if (left >= 0) {
+      this.#budget.lists = left;
+      return reading;
+    }
+    const { files: _, ...rest } = reading;
+    return rest;
+  }
+
   #seen(more: Partial<Seen>): Seen {
     return { layer: this.#layer, readings: [], skipped: [], habits: [], ...more };
+  }
+}
+
+/** Both, since it is not known yet which package manager may know the file. */
+class Sums {
+  readonly #md5 = createHash('md5');
+  readonly #sha1 = createHash('sha1');
+
+  add(piece: Buffer): void {
+    this.#md5.update(piece);
+    this.#sha1.update(piece);
+  }
+
+  end(): FileSums {
+    return { md5: this.#md5.digest('hex'), sha1: this.#sha1.digest('hex') };
   }
 }
 

@@ -33,12 +33,21 @@ export type ImageScan = {
 
 const configuration = 'the configuration of the image';
 
+export type ScannedLayers = {
+  readonly report: ScanReport;
+  readonly inventory: Inventory;
+  /** Why the inventory may lack something: gaps of what was read for it, without those of the search for credentials. */
+  readonly unread: readonly Skipped[];
+  /** Which system each of its platforms is, as os-release names it: `debian 12`; once each. */
+  readonly systems: readonly string[];
+};
+
 /**
  * Looks into every layer, straight from its stream. Packages, libraries and habits are those of the file system as it is at the end, and so is what could not be
  * read of them; credentials are looked for in every layer, since what a later one hides can still be pulled.
  * @throws WaybillError INVALID_INPUT, LIMIT_EXCEEDED for a layer that cannot be read; what the database throws and what the signal aborts with
  */
-export async function scanImage(scan: ImageScan): Promise<{ readonly report: ScanReport; readonly inventory: Inventory }> {
+export async function scanImage(scan: ImageScan): Promise<ScannedLayers> {
   const startedAt = scan.clock.now().toISOString();
   if (scan.image.platforms.length === 0) throw new WaybillError('INVALID_INPUT', `${scan.image.name} has no image for any platform`);
   const skips = new SkipList();
@@ -52,6 +61,14 @@ export async function scanImage(scan: ImageScan): Promise<{ readonly report: Sca
   const budget = { ...(scan.budget ?? imageBudget) };
   const looked = new Set<Digest>();
   const told = new Set<string>();
+  const unread = new SkipList();
+  const systems = new Set<string>();
+  const ofFiles = {
+    add(skipped: Skipped) {
+      skips.add(skipped);
+      unread.add(skipped);
+    },
+  };
   let files = 0;
   let bytes = 0;
   const add = (report: ScanReport, skip: (skipped: Skipped) => void) => {
@@ -85,7 +102,8 @@ export async function scanImage(scan: ImageScan): Promise<{ readonly report: Sca
       state.close();
     }
     for (const [path, { layer }] of state.entries()) shown.add(nameOf(layer.digest, path));
-    gatherState(state, platform, { gathering, skips, habits, configuration, told });
+    const release = gatherState(state, platform, { gathering, skips: ofFiles, habits, configuration, told, database: scan.database });
+    if (release && release.id !== '') systems.add(`${release.id} ${release.version}`.trim());
   }
 
   for (const { at, skipped } of waiting)
@@ -102,8 +120,19 @@ export async function scanImage(scan: ImageScan): Promise<{ readonly report: Sca
   ];
   return {
     inventory,
+    unread: gapsOf(unread),
+    systems: [...systems],
     report: { ...report, coverage: { ...report.coverage, rules }, findings: worstFirst(findings) },
   };
+}
+
+/** All of them, or the first thousand and how many there are besides. */
+function gapsOf({ coverage: { skipped, gapCount = 0 } }: SkipList): readonly Skipped[] {
+  const listed = skipped.filter(isGap);
+  const more = gapCount - listed.length;
+  return more === 0
+    ? listed
+    : [...listed, { path: 'layers of the image', reason: 'limit', detail: `${more} more files, too many to be named` }];
 }
 
 const rank = { critical: 0, unknown: 1, high: 2, medium: 3, low: 4 } as const;

@@ -10,7 +10,7 @@ import { fillExample } from '../secrets/examples.ts';
 import { derivedSalt } from '../secrets/fingerprint.ts';
 import { builtInRuleSet } from '../secrets/repository-rules.ts';
 import type { ImageLayer, ImagePlatform, LayeredImage } from './layered-image.ts';
-import { scanImage, type ImageScan } from './scan-image.ts';
+import { scanImage, type ImageScan, type ScannedLayers } from './scan-image.ts';
 
 /** For tests: names to contents; a name that ends with `/` is a folder. `[content, header]` says more. */
 export type Tree = Readonly<Record<string, string | Buffer | readonly [string | Buffer, Partial<Header>]>>;
@@ -57,10 +57,7 @@ export function imageOf(layers: readonly ImageLayer[], more: Partial<ImagePlatfo
 }
 
 /** Against a database without advisories, unless another is given. */
-export async function scanned(
-  image: LayeredImage | readonly (Tree | Buffer)[],
-  more: Partial<ImageScan> = {},
-): Promise<{ readonly report: ScanReport; readonly inventory: Inventory }> {
+export async function scanned(image: LayeredImage | readonly (Tree | Buffer)[], more: Partial<ImageScan> = {}): Promise<ScannedLayers> {
   using database = await openDatabase('/nonexistent/advisories');
   const layered = 'platforms' in image ? image : imageOf(await Promise.all(image.map((layer) => layerOf(layer))));
   return await scanImage({
@@ -77,4 +74,4 @@ export async function scanned(
 
 export const purls = ({ components }: Inventory): readonly string[] => components.map(({ purl }) => purl);
 export const gaps = ({ coverage }: ScanReport): readonly string[] =>
-  coverage.skipped.filter(({ reason }) => reason !== 'excluded').map(({ path, reason }) => `${path} ${reason}`);
+  coverage.skipped.filter(({ reason }) => reason !== 'excluded' && reason !== 'covered').map(({ path, reason }) => `${path} ${reason}`);

@@ -9,6 +9,8 @@ const listStart = Buffer.from('3077af0c9274080241e1c107e6d618e6', 'hex');
 const listEnd = Buffer.from('f932433186182072008242104116d8f2', 'hex');
 /** Of the build info's header, which is aligned to 16 bytes and 32 long (debug/buildinfo). */
 const magic = Buffer.from('\xff Go buildinf:', 'latin1');
+/** Owner of the note with the build id, near the beginning of every ELF program of Go (cmd/link, "Go" notes). */
+const goNote = Buffer.from('Go\0\0', 'latin1');
 const alignment = 16;
 const headerLength = 32;
 /** Of what overlaps from piece to piece: a header with the version behind it. */
@@ -33,6 +35,7 @@ export function isExecutable(first: Buffer): boolean {
 export const goBinary: ProbeKind = (path, first) => (isExecutable(first) ? new GoProbe(path, first) : undefined);
 
 class GoProbe implements Probe {
+  readonly mayBeOpaque: boolean;
   readonly #path: string;
   readonly #packed: boolean;
   #tail: Buffer = Buffer.alloc(0);
@@ -47,6 +50,7 @@ class GoProbe implements Probe {
 
   constructor(path: string, first: Buffer) {
     this.#path = path;
+    this.mayBeOpaque = first.subarray(0, 64 * 1024).includes(goNote);
     this.#packed = first.subarray(0, 4096).includes('UPX!');
   }
 

@@ -30,6 +30,7 @@ export function jarProbe(limits = jarLimits): ProbeKind {
 }
 
 class JarProbe implements Probe {
+  readonly mayBeOpaque = true;
   readonly #path: string;
   readonly #limits: JarLimits;
   #held: Buffer[] = [];

@@ -5,6 +5,8 @@ export type Probe = {
   /** Pieces of the file, one after another and all of them. */
   add(piece: Buffer): void;
   end(): Promise<Reading> | Reading;
+  /** It may come to nothing that tells what the file consists of: then it is asked which package has brought it. */
+  readonly mayBeOpaque: boolean;
 };
 
 /** Undefined: the file is nothing for this probe. */

@@ -1,5 +1,5 @@
 import type { Component } from '../../component.ts';
-import type { Reader, Reading } from '../../dependencies/reader.ts';
+import type { Reader } from '../../dependencies/reader.ts';
 import { purlOf } from '../../dependencies/purl.ts';
 
 const mib = 1024 * 1024;
@@ -11,17 +11,17 @@ const longestLine = 4096;
 /** Which distribution an image is of, once its os-release is known; until then packages wait with this in place of the ecosystem. */
 export const unreleased = { dpkg: 'dpkg', apk: 'apk' } as const;
 
-/** dpkg's status file, and the parts of it that distroless images have in `status.d` (deb-control(5), dpkg(1)). */
+/** dpkg's status file, and the parts of it that distroless images have in `status.d` (deb-control(5), dpkg(1)); what ends with `.md5sums` has a reader of its own. */
 export const dpkgStatus: Reader = {
   what: 'the database of dpkg',
   wants: (path) => path === 'var/lib/dpkg/status' || /^var\/lib\/dpkg\/status\.d\/[^/]+$/.test(path),
   limit: 64 * mib,
   read(bytes, path) {
-    if (path.endsWith('.md5sums')) return nothing;
     const components: Component[] = [];
     for (const { fields, line } of paragraphs(bytes)) {
       const name = fields.get('package');
       const version = fields.get('version');
+      const maintainer = fields.get('maintainer');
       if (name === undefined) continue;
       // Removed, and at most its configuration is left; every other state, half of an installation too, has files (dpkg(1), "Package states").
       const state = fields.get('status')?.split(/\s+/).at(-1);
@@ -35,6 +35,7 @@ export const dpkgStatus: Reader = {
         name,
         version,
         source: { name: sourceName, version: sourceVersion },
+        ...(maintainer === undefined ? {} : { maintainer }),
         scope: 'runtime',
         hashes: [],
         places: [{ path, line }],
@@ -44,7 +45,7 @@ export const dpkgStatus: Reader = {
   },
 };
 
-/** apk's database (wiki.alpinelinux.org, "Apk spec"): `P:` name, `V:` version, `o:` origin, the source package. */
+/** apk's database (wiki.alpinelinux.org, "Apk spec"): `P:` name, `V:` version, `o:` origin, the source package, `m:` maintainer. */
 export const apkInstalled: Reader = {
   what: 'the database of apk',
   wants: (path) => path === 'lib/apk/db/installed' || path === 'usr/lib/apk/db/installed',
@@ -57,6 +58,7 @@ export const apkInstalled: Reader = {
     const close = () => {
       const name = fields.get('P');
       const version = fields.get('V');
+      const maintainer = fields.get('m');
       if (name !== undefined && version === undefined) throw new Error(`the package ${name.slice(0, 100)} has no version`);
       if (components.length >= mostPackages) throw new Error(`more than ${mostPackages} packages`);
       if (name !== undefined && version !== undefined)
@@ -66,6 +68,7 @@ export const apkInstalled: Reader = {
           name,
           version,
           source: { name: fields.get('o') ?? name, version },
+          ...(maintainer === undefined ? {} : { maintainer }),
           scope: 'runtime',
           hashes: [],
           places: [{ path, line: start }],
@@ -77,10 +80,10 @@ export const apkInstalled: Reader = {
       if (text === '') {
         close();
         start = line + 1;
-      } else if (text[1] === ':' && 'PVo'.includes(text[0] ?? ' ') && !fields.has(text[0] ?? '')) fields.set(text[0] ?? '', text.slice(2));
+      } else if (text[1] === ':' && 'PVom'.includes(text[0] ?? ' ') && !fields.has(text[0] ?? '')) fields.set(text[0] ?? '', text.slice(2));
     }
     close();
-    return { components, needs: [], skipped: [], installed: true };
+    return { components, needs: [], skipped: [], installed: true, files: { manager: 'apk', text: bytes } };
   },
 };
 
@@ -108,9 +111,7 @@ export const unreadPackages: Reader = {
   },
 };
 
-const nothing: Reading = { components: [], needs: [], skipped: [] };
-
-const wantedFields = new Set(['package', 'version', 'status', 'source']);
+const wantedFields = new Set(['package', 'version', 'status', 'source', 'maintainer']);
 
 function* paragraphs(bytes: Buffer): Generator<{ readonly fields: ReadonlyMap<string, string>; readonly line: number }> {
   let fields = new Map<string, string>();
@@ -134,7 +135,7 @@ function* paragraphs(bytes: Buffer): Generator<{ readonly fields: ReadonlyMap<st
 }
 
 /** Without an array of all of them: a file of line ends has as many lines as bytes. */
-function* lines(bytes: Buffer): Generator<string> {
+export function* lines(bytes: Buffer): Generator<string> {
   for (let at = 0; at < bytes.length;) {
     const end = bytes.indexOf(0x0a, at);
     const stop = end === -1 ? bytes.length : end;
