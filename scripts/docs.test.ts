@@ -83,7 +83,7 @@ test('every whole pipeline file, file of waivers and file of rules in a document
 const unused = (): never => {
   throw new Error('no command runs here');
 };
-const program = commandLine({
+const program = await commandLine({
   cwd: root,
   version: '0',
   colour: false,

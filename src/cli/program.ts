@@ -1,30 +1,15 @@
 import { Command, CommanderError } from 'commander';
 import { WaybillError, isDiskError, isWaybillError, messageOf } from '../kernel/error.ts';
-import { adminCommands } from './commands/admin.ts';
-import { admissionCommands } from './commands/admission.ts';
-import { auditCommands } from './commands/audit.ts';
-import { changeCommands } from './commands/changes.ts';
-import { databaseCommands } from './commands/database.ts';
-import { evidenceCommands } from './commands/evidence.ts';
-import { hookCommands } from './commands/hook.ts';
-import { imageCommands } from './commands/image.ts';
-import { lintCommands } from './commands/lint.ts';
-import { loginCommands } from './commands/login.ts';
-import { processCommands } from './commands/processes.ts';
-import { pullSecretCommands } from './commands/pull-secret.ts';
-import { registryCommands } from './commands/registry.ts';
-import { runCommand } from './commands/run.ts';
-import { runsCommands } from './commands/runs.ts';
-import { sbomCommand } from './commands/sbom.ts';
-import { scanCommands } from './commands/scan.ts';
-import { traceCommands } from './commands/trace.ts';
-import { whereCommand } from './commands/where.ts';
+import { groupsOf } from './command-groups.ts';
 import type { CliContext } from './context.ts';
 import { CouldNotLook } from './scan-output.ts';
 import { painter, plain } from './terminal.ts';
 
-/** Every command with its options; nothing runs before it is parsed. */
-export function commandLine(context: CliContext): Command {
+/**
+ * The commands with their options; nothing runs before it is parsed.
+ * @param word the first word of the command that will be parsed; without it, all commands are there
+ */
+export async function commandLine(context: CliContext, word?: string): Promise<Command> {
   const program = new Command('waybill')
     .description('From a reviewed commit to a running pod. No papers, no entry.')
     .version(context.version)
@@ -32,32 +17,17 @@ export function commandLine(context: CliContext): Command {
     .showSuggestionAfterError()
     .exitOverride()
     .configureOutput({ writeOut: (text) => context.out(text.trimEnd()), writeErr: (text) => context.note(text.trimEnd()) });
-  processCommands(program, context);
-  loginCommands(program, context);
-  adminCommands(program, context);
-  lintCommands(program, context);
-  runCommand(program, context);
-  imageCommands(program, context);
-  changeCommands(program, context);
-  runsCommands(program, context);
-  evidenceCommands(program, context);
-  admissionCommands(program, context);
-  pullSecretCommands(program, context);
-  registryCommands(program, context);
-  auditCommands(program, context);
-  scanCommands(program, context);
-  hookCommands(program, context);
-  sbomCommand(program, context);
-  databaseCommands(program, context);
-  traceCommands(program, context);
-  whereCommand(program, context);
+  for (const group of groupsOf(word)) (await group.load())(program, context);
   acceptJsonAnywhere(program);
   return program;
 }
 
 /** Parses arguments (without node and script) and does what they say; every failure becomes a message and a status. */
 export async function runCli(args: readonly string[], context: CliContext): Promise<void> {
-  const program = commandLine(context);
+  const program = await commandLine(
+    context,
+    args.find((arg) => arg !== '--json'),
+  );
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {

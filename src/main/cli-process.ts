@@ -3,7 +3,6 @@ import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { CliContext } from '../cli/context.ts';
 import { runCli } from '../cli/program.ts';
-import { connectApi } from '../api/client.ts';
 import { loginFile } from './login-file.ts';
 import { registryLogins } from './registry-logins.ts';
 
@@ -42,7 +41,7 @@ const context: CliContext = {
   exitWith: (status) => {
     process.exitCode = status;
   },
-  client: async () => connectApi(await login.load()),
+  client: async () => (await import('../api/client.ts')).connectApi(await login.load()),
   credentials: () => login.load(),
   login,
   registryLogins: registryLogins(environment),

@@ -1,10 +1,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { z } from 'zod';
 import { WaybillError } from '../kernel/error.ts';
 import { Secret } from '../kernel/secret.ts';
-
-const content = z.object({ url: z.url(), token: z.string() });
 
 /** Where `waybill login` keeps server and token (mode 0600); WAYBILL_URL and WAYBILL_TOKEN go before it. */
 export function loginFile(environment: NodeJS.ProcessEnv) {
@@ -31,7 +28,9 @@ export function loginFile(environment: NodeJS.ProcessEnv) {
           fix: 'waybill login URL, or set WAYBILL_URL and WAYBILL_TOKEN.',
         });
       });
-      const parsed = content.safeParse(JSON.parse(text));
+      // Loaded when it is needed: it takes longer to read than all the rest of a small command.
+      const { z } = await import('zod');
+      const parsed = z.object({ url: z.url(), token: z.string() }).safeParse(JSON.parse(text));
       if (!parsed.success) throw new WaybillError('INVALID_INPUT', `${file} is damaged`, { fix: 'Log in again: waybill login URL' });
       return { url: url ?? parsed.data.url, token: token === undefined ? new Secret(parsed.data.token) : new Secret(token) };
     },
