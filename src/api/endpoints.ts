@@ -246,6 +246,9 @@ export const endpoints = {
         run: z.number().exactOptional(),
         /** Of what was imported: where it comes from. */
         imported: z.object({ number: z.number(), reference: z.string() }).exactOptional(),
+        /** The newest look at its vulnerabilities, and the worst that was open; missing: there was none, or nothing is open. */
+        lookedAt: z.string().optional(),
+        worst: z.string().optional(),
         validUntil: z.string(),
       }),
     ),

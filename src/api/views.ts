@@ -101,7 +101,7 @@ export type FindingView = z.output<typeof findingView>;
 
 /** The record of a scan: what it looked at, what it found, what the gate said. */
 export const scanView = z.object({
-  /** `secrets`, `dependencies`, or `image NAME`. */
+  /** `secrets`, `dependencies`, `image NAME`, or `image NAME, looked at again`. */
   name: z.string(),
   record: z.string(),
   scanner: z.string(),
@@ -183,6 +183,8 @@ export const runView = z.object({
     z.object({
       name: z.string(),
       scanned: scanned.extend({ sbom: z.string() }).optional(),
+      /** The newest look at it since, in newer advisories. `signed`: it has its paper. */
+      rescanned: scanned.extend({ at: z.string(), signed: z.boolean() }).optional(),
       digest: z.string().optional(),
       reference: z.string().optional(),
       published: z.array(z.string()).optional(),

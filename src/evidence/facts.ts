@@ -79,6 +79,19 @@ export type ScanFacts = {
   readonly findings: readonly FoundFact[];
 };
 
+/** A look at an image that has its papers already: its list of components in newer advisories. It counts whether or not it found something. */
+export type RescanFacts = ScanFacts & {
+  readonly scan: 'image';
+  /** The list of components that was looked up: the one that the first scan made. */
+  readonly sbom: Digest;
+  /** How old the advisories may have been, in days. */
+  readonly databaseDays: number;
+  /** When the journal was told of it. */
+  readonly toldAt: string;
+  /** When the looks before it were told or ended, the first one among them. */
+  readonly before: readonly string[];
+};
+
 export type FoundFact = {
   readonly kind: 'secret' | 'vulnerability' | 'image' | 'gap';
   /** The advisory's, or the rule's. */

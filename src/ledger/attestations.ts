@@ -19,6 +19,10 @@ export type Attestations = {
   recordAttestation(bundle: string, about: { predicateType: string; subjects: readonly string[] }): Promise<Attestation>;
   /** Papers about `subject` (`sha256:…`, `gitCommit:…`, `gitTree:…`), oldest first; at most 1,000. */
   findAttestations(query: { subject: string; predicateType?: string }): Promise<Attestation[]>;
+  /** The newest papers of one type about `subject`, newest first, without their bundles. */
+  newestAbout(query: { subject: string; predicateType: string; limit: number }): Promise<readonly Omit<Attestation, 'bundle'>[]>;
+  /** @throws WaybillError NOT_FOUND, LEDGER_BROKEN */
+  getAttestation(index: number): Promise<Attestation>;
   /** All papers of one type, oldest first, in pages from index `from` on; at most 1,000 a page. */
   attestationsOf(predicateType: string, from: number): Promise<Attestation[]>;
 };
@@ -60,6 +64,23 @@ export function attestations(store: Store, clock: Clock): Attestations {
         .where('s.subject', '=', subject);
       if (predicateType !== undefined) query = query.where('s.predicate_type', '=', predicateType);
       return (await query.orderBy('a.idx').limit(most).execute()).map(attestationOf);
+    },
+    async newestAbout({ subject, predicateType, limit }) {
+      const rows = await db
+        .selectFrom('ledger_attestation_subject as s')
+        .innerJoin('ledger_attestation as a', 'a.idx', 's.idx')
+        .select(['a.idx as index', 'a.digest as digest', 'a.predicate_type as predicateType', 'a.at as at'])
+        .where('s.subject', '=', subject)
+        .where('s.predicate_type', '=', predicateType)
+        .orderBy('s.idx', 'desc')
+        .limit(Math.min(limit, most))
+        .execute();
+      return rows.map((row) => ({ ...row, digest: row.digest as Digest }));
+    },
+    async getAttestation(index) {
+      const row = await db.selectFrom('ledger_attestation').selectAll().where('idx', '=', index).executeTakeFirst();
+      if (!row) throw new WaybillError('NOT_FOUND', `entry ${index} of the ledger is no paper`);
+      return attestationOf(row);
     },
     async attestationsOf(predicateType, from) {
       const query = db.selectFrom('ledger_attestation').selectAll().where('predicate_type', '=', predicateType).where('idx', '>=', from);

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../kernel/error.ts';
 import { indexMissed } from '../ops/index-images.ts';
+import { lookAgain } from '../ops/look-again.ts';
 import { matchImagesAgain } from '../ops/match-again.ts';
 import type { World } from '../ops/world.ts';
 
@@ -26,8 +27,12 @@ export class Wake {
   }
 }
 
-/** Keeps the index of what images consist of whole, and looks them up again when the advisories have changed. Never rejects. */
+/**
+ * Keeps the index of what images consist of whole, looks them up again when the advisories have changed, and gives fresh papers to those that need them. Never rejects.
+ */
 export async function keepInventory(world: World, wake: Wake, signal: AbortSignal): Promise<void> {
+  let failed: ReadonlySet<string> = new Set();
+  let recover = true;
   while (!signal.aborted) {
     try {
       const indexed = await indexMissed(world, signal);
@@ -36,6 +41,14 @@ export async function keepInventory(world: World, wake: Wake, signal: AbortSigna
       if (components > 0) world.logger.info({ components, appeared, gone }, 'what images consist of was looked up again');
     } catch (error) {
       if (!signal.aborted) world.logger.error({ error: messageOf(error) }, 'images could not be looked up again in the advisories');
+    }
+    try {
+      const pass = await lookAgain(world, { failed, recover }, signal);
+      failed = pass.failed;
+      recover = false;
+      if (pass.waiting > 0 && pass.looked > 0) wake.call();
+    } catch (error) {
+      if (!signal.aborted) world.logger.error({ error: messageOf(error) }, 'images could not get fresh papers about vulnerabilities');
     }
     await wake.wait(everyMs, signal);
   }

@@ -36,6 +36,7 @@ export async function openPapersOffice(signer: SignerClient, ledger: Ledger, fol
     scan: async (run, scan, image) =>
       (await signer.request<'scan'>({ kind: 'scan', run, scan, ...(image === undefined ? {} : { image }) })).papers,
     imageScan: async (run, image) => (await signer.request<'image-scan'>({ kind: 'image-scan', run, image })).papers,
+    imageRescan: async (run, image) => (await signer.request<'image-rescan'>({ kind: 'image-rescan', run, image })).papers,
     sbom: async (run, image) => (await signer.request<'sbom'>({ kind: 'sbom', run, image })).papers,
     provenance: async (run, image) => (await signer.request<'provenance'>({ kind: 'provenance', run, image })).papers,
     async summary(run, image) {

@@ -128,11 +128,13 @@ export function openScanners(options: {
         sbom: sbomOf({ inventory: both, sourceOnly, subject, scanner, gaps: [...unread, ...tree.coverage.skipped.filter(isGap)] }),
       };
     },
-    async rematch({ sbom }, { signal }) {
+    async rematch({ sbom, source: built }, { signal }) {
+      const startedAt = clock.now().toISOString();
       using database = await openDatabase(folders.advisories);
       const { inventory } = inventoryFromSbom(sbom);
       const coverage = { files: 0, bytes: 0, components: inventory.components.length, skipped: [], skippedCount: 0 };
-      return reportOn({ kind: 'image', inventory, coverage, database, scanner, startedAt: clock.now().toISOString(), clock, signal });
+      const report = await reportOn({ kind: 'image', inventory, coverage, database, scanner, startedAt, clock, signal });
+      return built ? vexOf(report, built.repository, built.commit) : report;
     },
   };
 }

@@ -14,6 +14,7 @@ export type PapersOffice = {
   tests(run: RunId, stage: string, image?: string): Promise<readonly SignedPaper[]>;
   scan(run: RunId, scan: 'secrets' | 'dependencies', image?: string): Promise<readonly SignedPaper[]>;
   imageScan(run: RunId, image: string): Promise<readonly SignedPaper[]>;
+  imageRescan(run: RunId, image: string): Promise<readonly SignedPaper[]>;
   sbom(run: RunId, image: string): Promise<readonly SignedPaper[]>;
   provenance(run: RunId, image: string): Promise<readonly SignedPaper[]>;
   /** The summary, and the image's signature in cosign's simple form. */

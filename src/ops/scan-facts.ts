@@ -1,10 +1,12 @@
 import { WaybillError } from '../kernel/error.ts';
 import type { Digest } from '../kernel/digest.ts';
 import type { RunId } from '../kernel/ids.ts';
-import type { FoundFact, ImportScan, SbomFacts, ScanFacts } from '../evidence/facts.ts';
+import type { FoundFact, ImportScan, RescanFacts, SbomFacts, ScanFacts } from '../evidence/facts.ts';
 import type { Scanned } from '../run/event.ts';
 import { stateOf } from '../run/machine.ts';
 import type { ScanDocuments } from '../scan/documents.ts';
+import { isOfLayers } from '../scan/look-again.ts';
+import { inventoryFromSbom } from '../scan/sbom/read-sbom.ts';
 import { parseRecord, type RecordedFinding, type ScanRecord } from '../scan/record.ts';
 import { sourceFacts, type FactsDeps } from './facts.ts';
 
@@ -25,6 +27,41 @@ export async function scanFacts(deps: ScanFactsDeps, run: RunId, scan: ScanFacts
   if (!image?.scanned || !image.digest || !image.repository) throw refused(`run ${run} has not scanned and pushed an image ${imageName}`);
   const subject = { repository: image.repository, digest: image.digest };
   return factsOf({ source, run, scan, image: subject }, image.scanned, await record(deps, image.scanned, scan));
+}
+
+/**
+ * What the journal shows of the newest look at an image since its run: about the list of components that the run made, all of it, and nothing left out of what only
+ * the run could see. Whether it found something does not matter.
+ */
+export async function rescanFacts(deps: ScanFactsDeps, run: RunId, imageName: string): Promise<RescanFacts> {
+  const events = await deps.journal.events(run);
+  const state = stateOf(events);
+  const image = state.images.find((each) => each.name === imageName);
+  if (!image?.scanned || !image.rescanned || !image.digest || !image.repository)
+    throw refused(`run ${run} has no image ${imageName} that was looked at again`);
+  const { rescanned, scanned, digest, repository } = image;
+  const first = parseRecord(await deps.documents.get('record', scanned.record));
+  const found = parseRecord(await deps.documents.get('record', rescanned.record));
+  if (found.report.kind !== 'image' || found.comparedWith !== digest)
+    throw refused(`the record ${rescanned.record} is of no later look at ${digest}`);
+  const { components } = inventoryFromSbom(await deps.documents.get('sbom', scanned.sbom)).inventory;
+  if (found.report.coverage.components !== components.length)
+    throw refused(`the later look at ${digest} was at ${found.report.coverage.components} of its ${components.length} components`);
+  const keys = new Set(found.findings.map(({ key }) => key));
+  const lost = first.findings.find((finding) => isOfLayers(finding) && !keys.has(finding.key));
+  // A list that was cut off at its end may have lost it there.
+  if (lost && found.findings.length === found.findingCount)
+    throw refused(`the later look at ${digest} leaves out ${lost.key}, which its run found`);
+  const told = events.filter(({ event }) => event.type === 'image-rescanned' && event.image === imageName).map(({ at }) => at);
+  const about = { source: await sourceFacts(deps, state), run, image: { repository, digest } };
+  return {
+    ...factsOf({ ...about, scan: 'image' }, rescanned, found),
+    scan: 'image',
+    sbom: scanned.sbom,
+    databaseDays: found.databaseDays,
+    toldAt: rescanned.at,
+    before: [first.report.finishedAt, ...told.slice(0, -1)],
+  };
 }
 
 export async function sbomFacts(deps: ScanFactsDeps, run: RunId, imageName: string): Promise<SbomFacts> {

@@ -38,6 +38,12 @@ export type Scanners = {
     },
     context: ScanContext,
   ): Promise<{ readonly report: ScanReport; readonly sbom: string }>;
-  /** What today's advisories say about a list of components that an earlier scan made. */
-  rematch(of: { readonly sbom: string }, context: ScanContext): Promise<ScanReport>;
+  /**
+   * What today's advisories say about a list of components that an earlier scan made. `source`: whose VEX counts. It began before the advisories were opened, so
+   * that what is newer than its beginning may be missing in it, and nothing else.
+   */
+  rematch(
+    of: { readonly sbom: string; readonly source?: { readonly repository: string; readonly commit: GitOid } },
+    context: ScanContext,
+  ): Promise<ScanReport>;
 };

@@ -9,6 +9,8 @@ export async function showRun(world: World, id: RunId): Promise<RunView> {
   const events = await world.journal.events(id);
   const state = stateOf(events);
   const { head } = state;
+  // Of later looks at an image only the newest is shown; the page of the image has all.
+  const newest = new Set(state.images.flatMap(({ rescanned }) => rescanned?.record ?? []));
   return {
     id,
     repository: head.repository,
@@ -36,7 +38,7 @@ export async function showRun(world: World, id: RunId): Promise<RunView> {
     })),
     deploys: state.deploys.map(({ endpoints, ...deploy }) => ({ ...deploy, ...(endpoints ? { endpoints: [...endpoints] } : {}) })),
     papers: events.flatMap(({ at, event }) =>
-      event.type === 'paper-signed'
+      event.type === 'paper-signed' && (event.record === undefined || newest.has(event.record))
         ? [{ predicateType: event.predicateType, subject: event.subject, ledgerIndex: event.ledgerIndex, at }]
         : [],
     ),

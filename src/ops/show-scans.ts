@@ -7,12 +7,15 @@ import { parseRecord, type RecordedFinding, type ScanRecord } from '../scan/reco
 import type { Place } from '../scan/finding.ts';
 import type { World } from './world.ts';
 
-/** The records of a run's scans: of its source, then of each image. */
+/** The records of a run's scans: of its source, then of each image, and of the newest look at it since. */
 export async function showScans(world: Pick<World, 'journal' | 'scanning'>, run: RunId): Promise<ScanView[]> {
   const state = await world.journal.state(run);
   const views: ScanView[] = [];
   for (const { name, scanned } of state.scans) if (scanned) views.push(await viewOf(world, name, scanned));
-  for (const { name, scanned } of state.images) if (scanned) views.push(await viewOf(world, `image ${name}`, scanned));
+  for (const { name, scanned, rescanned } of state.images) {
+    if (scanned) views.push(await viewOf(world, `image ${name}`, scanned));
+    if (rescanned) views.push(await viewOf(world, `image ${name}, looked at again`, rescanned));
+  }
   return views;
 }
 

@@ -89,7 +89,11 @@ async function traceImage(world: World, digest: Digest): Promise<TraceNode> {
   return node(
     'image',
     known ? `${world.registryName}/${known.repository}@${digest}` : digest,
-    { 'valid until': known?.validUntil },
+    {
+      'valid until': known?.validUntil,
+      'looked up': known?.imported ? undefined : known?.scans?.vulnerabilities?.at,
+      'worst open': known?.imported ? undefined : known?.scans?.vulnerabilities?.worst,
+    },
     children,
   );
 }

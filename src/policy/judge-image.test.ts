@@ -31,6 +31,7 @@ const scanned = {
   vulnerabilities: { at: '2026-11-20T12:00:00Z', worst: 'high', databaseAt: '2026-11-11T12:00:00Z' },
 } as const;
 const unknown = { ...scanned, vulnerabilities: { ...scanned.vulnerabilities, worst: 'unknown' } } as const;
+const future = { ...scanned, vulnerabilities: { ...scanned.vulnerabilities, at: '2026-11-23T12:00:00Z' } } as const;
 const { review: _review, ...unreviewed } = image;
 const reference: ImageReference = { registry: 'r.example', repository: 'shop/shop', digest };
 const untagged: ImageReference = { registry: 'r.example', repository: 'shop/shop' };
@@ -86,6 +87,7 @@ const cases: Case[] = [
       ['with one of unknown severity', unknown, { vulnerabilities: { below: 'critical' } }, 'deny', /unknown severity/],
       ['looked up two days ago, within 3', scanned, { vulnerabilities: { days: 3 } }, 'allow', undefined],
       ['looked up two days ago, within 1', scanned, { vulnerabilities: { days: 1 } }, 'deny', /more than 1 days ago/],
+      ['looked up tomorrow', future, { vulnerabilities: { days: 3 } }, 'deny', /yet to come/],
       ['with advisories of 9 days, within 10', scanned, { vulnerabilities: { databaseDays: 10 } }, 'allow', undefined],
       ['with advisories of 9 days, within 8', scanned, { vulnerabilities: { databaseDays: 8 } }, 'deny', /more than 8 days old/],
       ['with half a look', { ...scanned, vulnerabilities: undefined }, {}, 'deny', /no paper about vulnerabilities/],

@@ -4,6 +4,8 @@ import { printable } from './printable.ts';
 
 const ranks = { low: 0, medium: 1, high: 2, critical: 3, unknown: 4 } as const;
 const day = 86_400_000;
+/** How far the clocks of server and gate may be apart. */
+const skew = 5 * 60_000;
 
 /** What the papers of scans leave to be asked for. */
 export function judgeScans(
@@ -16,6 +18,8 @@ export function judgeScans(
   if (!scans && (asked.secrets || asked.sbom || asked.vulnerabilities !== false))
     return [{ message: 'was never scanned', fix: 'Merge a change: the run of the merge scans its source and its images.' }];
   const again = `Run \`waybill runs show ${entry.run}\` shows its scans; merge a change, so that a run scans it.`;
+  const byItself =
+    'The server looks again by itself while its advisories are fresh: `waybill advisories` shows how old they are, its log why it did not look.';
   const found: { message: string; fix: string }[] = [];
   const say = (message: string, fix = again): void => void found.push({ message, fix });
   if (asked.secrets && !scans?.secrets) say('has no paper of a scan for credentials');
@@ -35,12 +39,14 @@ export function judgeScans(
     );
   // An unreadable date is NaN, and NaN is not within any limit.
   if (days !== undefined && !(now.getTime() - Date.parse(looked.at) <= days * day))
-    say(`was last looked up in the advisories at ${printable(looked.at)}, more than ${days} days ago`);
+    say(`was last looked up in the advisories at ${printable(looked.at)}, more than ${days} days ago`, byItself);
+  if (days !== undefined && Date.parse(looked.at) > now.getTime() + skew)
+    say(`is said to have been looked up in the advisories at ${printable(looked.at)}, which is yet to come`, byItself);
   if (
     databaseDays !== undefined &&
     looked.databaseAt !== undefined &&
     !(Date.parse(looked.at) - Date.parse(looked.databaseAt) <= databaseDays * day)
   )
-    say(`was looked up in advisories of ${printable(looked.databaseAt)}, more than ${databaseDays} days old at the time`);
+    say(`was looked up in advisories of ${printable(looked.databaseAt)}, more than ${databaseDays} days old at the time`, byItself);
   return found;
 }

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { digestOf, hexOf, type Digest } from '../kernel/digest.ts';
 import { connectRegistry } from '../oci/client.ts';
 import type { RegistryClient } from '../oci/client-types.ts';
+import { lookAnnotation } from '../oci/look-annotation.ts';
 import { ociConfig, ociIndex, ociLayerTarGzip, ociManifest } from '../oci/media-types.ts';
 import { referrersTag } from '../oci/referrers.ts';
 import type { Collected, CollectOptions } from './collect.ts';
@@ -110,6 +111,35 @@ test('what nothing needs goes with its papers, what is needed stays with its own
   assert.ok(await fresh.hasBlob('shop/shop', current.layer), 'the layer that both had');
   assert.equal((await s.t.registry.check({ deep: true, quarantine: false, signal })).damages.length, 0);
   assert.equal((await s.collect([current.digest, listed.digest])).blobs, 0, 'nothing is left to do');
+});
+
+test('of later looks at an image the newest stays, and what is younger than a week; its other papers stay whatever their age', async () => {
+  await using s = await stand();
+  const client = await s.client();
+  const looked = await image(client, 'r1');
+  const ago = (days: number) => new Date(Date.now() - days * 24 * hour).toISOString();
+  const attach = (text: string, annotations?: Readonly<Record<string, string>>) =>
+    client.attachReferrer('shop/shop', looked, {
+      artifactType: 'application/x',
+      blob: Buffer.from(text),
+      blobMediaType: 'application/x',
+      ...(annotations ? { annotations } : {}),
+    });
+  const ofTheRun = await attach('of the run');
+  const others = await attach('a time that is none', { [lookAnnotation]: 'lately' });
+  const old = [await attach('one', { [lookAnnotation]: ago(30) }), await attach('two', { [lookAnnotation]: ago(20) })];
+  const newest = await attach('three', { [lookAnnotation]: ago(10) });
+  s.t.time.aheadMs += 2 * hour;
+  assert.equal((await s.collect([looked.digest])).manifests, 2);
+  const fresh = await s.client();
+  const left = async () => (await fresh.listReferrers('shop/shop', looked.digest)).map(({ digest }) => digest).toSorted();
+  assert.deepEqual(await left(), [ofTheRun, others, newest].map(({ digest }) => digest).toSorted());
+  assert.ok(old.every(({ digest }) => digest !== newest.digest));
+  const young = await attach('four', { [lookAnnotation]: ago(1) });
+  const younger = await attach('five', { [lookAnnotation]: ago(0) });
+  s.t.time.aheadMs += 2 * hour;
+  assert.equal((await s.collect([looked.digest])).manifests, 1);
+  assert.deepEqual(await left(), [ofTheRun, others, young, younger].map(({ digest }) => digest).toSorted());
 });
 
 test('a file of a push that was cut off is taken; one that is just arriving is not', async () => {

@@ -42,6 +42,9 @@ export type CollectParts = {
   readonly clock: Clock;
 };
 
+/** Later looks at an image that a newer one has taken the place of stay for so long; the ledger has them for ever. */
+const oldLookMs = 7 * 24 * 60 * 60_000;
+
 /**
  * Removes what nothing needs, while pushes go on. Rows go first, each in a transaction that looks again at what it takes away; then files that
  * no row names, under the lock that a push holds while it gives a file its name. Cut off at any point it leaves files without rows, which the
@@ -62,13 +65,15 @@ export async function collectGarbage(parts: CollectParts, options: CollectOption
       node.kind === 'index' ? (node.children ?? []).map(({ digest }) => keyOf({ repository: node.repository, digest })) : [],
     ),
   );
-  const kept = markKept(manifests, (node) => {
+  const looksSince = new Date(now - oldLookMs).toISOString();
+  const rootReason = (node: ManifestNode): string | undefined => {
     if (node.addedAt > cutoff) return 'pushed just now';
     // What cannot be read may be what somebody runs: fsck tells about it, nobody throws it away unseen.
     if (node.kind === 'unreadable') return 'damaged: see registry fsck';
     if (isPaper(node) || (members.has(keyOf(node)) && node.tags.length === 0)) return undefined;
     return options.rootReason(node);
-  });
+  };
+  const kept = markKept(manifests, rootReason, looksSince);
 
   const going = manifests.filter((node) => !kept.has(keyOf(node)));
   let gone = 0;

@@ -1,5 +1,7 @@
 import type { Kysely } from 'kysely';
+import { z } from 'zod';
 import { WaybillError } from '../kernel/error.ts';
+import { lookAnnotation } from '../oci/look-annotation.ts';
 import { childrenOf, parseWireManifest } from '../oci/manifest.ts';
 import { algorithmOf, isContentDigest } from '../oci/content-digest.ts';
 import type { RegistryTables } from './tables.ts';
@@ -12,6 +14,8 @@ export type ManifestNode = {
   readonly size: number;
   readonly addedAt: string;
   readonly subject: string | undefined;
+  /** Of a later look at its subject: when it was recorded. */
+  readonly look: string | undefined;
   readonly tags: readonly string[];
   readonly children: readonly { readonly digest: string; readonly size: number; readonly mediaType: string }[] | undefined;
   readonly kind: 'image' | 'index' | 'unreadable';
@@ -65,15 +69,23 @@ export async function readContents(db: Kysely<RegistryTables>, repository?: stri
 export const keyOf = ({ repository, digest }: { readonly repository: string; readonly digest: string }): string =>
   `${repository}@${digest}`;
 
-function readChildren(row: { digest: string; media_type: string; content: string }): Pick<ManifestNode, 'children' | 'kind'> {
+function readChildren(row: { digest: string; media_type: string; content: string }): Pick<ManifestNode, 'children' | 'kind' | 'look'> {
   try {
-    if (!isContentDigest(row.digest)) return { children: undefined, kind: 'unreadable' };
+    if (!isContentDigest(row.digest)) return { children: undefined, kind: 'unreadable', look: undefined };
     const manifest = parseWireManifest(Buffer.from(row.content), row.media_type, algorithmOf(row.digest));
-    if (manifest.digest !== row.digest) return { children: undefined, kind: 'unreadable' };
+    if (manifest.digest !== row.digest) return { children: undefined, kind: 'unreadable', look: undefined };
     const children = childrenOf(manifest).map(({ digest, size, mediaType }) => ({ digest, size, mediaType }));
-    return { children, kind: manifest.kind };
+    return { children, kind: manifest.kind, look: lookOf(row.content) };
   } catch (error) {
-    if (error instanceof WaybillError) return { children: undefined, kind: 'unreadable' };
+    if (error instanceof WaybillError) return { children: undefined, kind: 'unreadable', look: undefined };
     throw error;
   }
+}
+
+const annotated = z.object({ subject: z.object({}), annotations: z.object({ [lookAnnotation]: z.iso.datetime() }) });
+
+/** Only a paper has one: nothing else is taken away for its annotations. */
+function lookOf(content: string): string | undefined {
+  if (!content.includes(lookAnnotation)) return undefined;
+  return annotated.safeParse(JSON.parse(content)).data?.annotations[lookAnnotation];
 }

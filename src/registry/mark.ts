@@ -8,10 +8,15 @@ const about = /^(sha256|sha512)-([0-9a-f]{64,128})(?:\.(?:sig|att|sbom))?$/;
 
 /**
  * Marks from the roots: members of an index stay with it, papers (referrers, cosign's tags) with the image that they are about, and go with
- * it. A paper is never a root of its own.
+ * it. A paper is never a root of its own. Of later looks at an image the newest stays, and what is younger than `looksSince`.
  * @param rootReason why a manifest stays by itself; undefined when it does not
+ * @param looksSince RFC 3339
  */
-export function markKept(manifests: readonly ManifestNode[], rootReason: (node: ManifestNode) => string | undefined): Kept {
+export function markKept(
+  manifests: readonly ManifestNode[],
+  rootReason: (node: ManifestNode) => string | undefined,
+  looksSince: string,
+): Kept {
   const byKey = new Map(manifests.map((node) => [keyOf(node), node]));
   const papers = Map.groupBy(
     manifests.flatMap((node) =>
@@ -29,13 +34,22 @@ export function markKept(manifests: readonly ManifestNode[], rootReason: (node: 
         const member = byKey.get(keyOf({ repository: node.repository, digest: child.digest }));
         if (member) mark(member, `part of ${node.digest}`);
       }
-    for (const paper of papers.get(key) ?? []) mark(paper.node, `about ${node.digest}`);
+    const beside = (papers.get(key) ?? []).map((paper) => paper.node);
+    for (const paper of withoutOldLooks(beside, looksSince)) mark(paper, `about ${node.digest}`);
   };
   for (const node of manifests) {
     const reason = rootReason(node);
     if (reason !== undefined) mark(node, reason);
   }
   return kept;
+}
+
+function withoutOldLooks(papers: readonly ManifestNode[], since: string): readonly ManifestNode[] {
+  const newest = papers
+    .flatMap(({ look }) => look ?? [])
+    .toSorted()
+    .at(-1);
+  return papers.filter(({ look }) => look === undefined || look === newest || look > since);
 }
 
 /** What a manifest is a paper about: its subject, and the digests in the names of its tags. */

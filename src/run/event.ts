@@ -91,6 +91,8 @@ export type RunEvent =
     }
   /** Before it is pushed. `sbom`: digest of the CycloneDX document. */
   | ({ readonly type: 'image-scanned'; readonly image: string; readonly digest: Digest; readonly sbom: Digest } & Scanned)
+  /** Looked up again in newer advisories, by the list of its components; also long after the run's end. `record`: of this look. */
+  | ({ readonly type: 'image-rescanned'; readonly image: string; readonly digest: Digest } & Scanned)
   | { readonly type: 'image-pushed'; readonly image: string; readonly repository: string; readonly digest: Digest; readonly tag: string }
   | {
       readonly type: 'image-published';
@@ -103,7 +105,14 @@ export type RunEvent =
       readonly papers: number;
     }
   | { readonly type: 'image-finished'; readonly image: string; readonly outcome: Outcome; readonly reason?: string }
-  | { readonly type: 'paper-signed'; readonly subject: string; readonly predicateType: string; readonly ledgerIndex: number }
+  /** `record`: of the look that it is the paper of, where that came after the run. */
+  | {
+      readonly type: 'paper-signed';
+      readonly subject: string;
+      readonly predicateType: string;
+      readonly ledgerIndex: number;
+      readonly record?: Digest;
+    }
   | { readonly type: 'deploy-started'; readonly environment: string }
   | {
       readonly type: 'deploy-finished';

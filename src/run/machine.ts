@@ -33,9 +33,12 @@ function begin(head: RunCreated, at: string): RunState {
   };
 }
 
+/** What may be told of a run that has ended. None of it changes what the run came to. */
+const afterTheEnd: ReadonlySet<RunEvent['type']> = new Set(['note', 'paper-signed', 'image-rescanned']);
+
 /** One event further. Pure; time is the argument `at`. */
 export function apply(state: RunState, event: RunEvent, at: string): RunState {
-  if (isFinal(state.status) && event.type !== 'note' && event.type !== 'paper-signed') {
+  if (isFinal(state.status) && !afterTheEnd.has(event.type)) {
     throw new WaybillError('INTERNAL', `${event.type} after the run has ${state.status}`);
   }
   switch (event.type) {
@@ -74,6 +77,8 @@ export function apply(state: RunState, event: RunEvent, at: string): RunState {
       return image(state, event.image, (i) => ({ ...i, digest: event.digest }));
     case 'image-scanned':
       return image(state, event.image, (i) => ({ ...i, scanned: { ...scannedOf(event), sbom: event.sbom } }));
+    case 'image-rescanned':
+      return image(state, event.image, (i) => lookedAgain(i, event, at));
     case 'image-pushed':
       return image(state, event.image, (i) => ({ ...i, repository: event.repository }));
     case 'image-published':
@@ -90,7 +95,7 @@ export function apply(state: RunState, event: RunEvent, at: string): RunState {
     case 'note':
       return { ...state, notes: [...state.notes, event.text] };
     case 'paper-signed':
-      return state;
+      return event.record === undefined ? state : { ...state, images: state.images.map((i) => withPaper(i, event.record)) };
     case 'run-finished':
       return { ...closeOpen(state, 'skipped', at), ...end(verdictOf(state), at, event.reason) };
     case 'run-cancelled':
@@ -172,6 +177,18 @@ function scan(state: RunState, name: string, f: (s: ScanState) => ScanState): Ru
 
 function scannedOf({ record, passed, level, found }: Scanned): Scanned {
   return { record, passed, level, found };
+}
+
+/** Only what was looked at once, and is somewhere, can be looked at again: exactly that digest. */
+function lookedAgain(of: ImageState, event: Scanned & { readonly digest: string }, at: string): ImageState {
+  if (!isFinal(of.status) || of.scanned === undefined || of.repository === undefined)
+    throw new WaybillError('INTERNAL', `the image ${of.name} was not scanned and pushed, and is looked at again`);
+  if (of.digest !== event.digest) throw new WaybillError('INTERNAL', `the image ${of.name} is ${of.digest}, not ${event.digest}`);
+  return { ...of, rescanned: { ...scannedOf(event), at, signed: false } };
+}
+
+function withPaper(of: ImageState, record: string | undefined): ImageState {
+  return of.rescanned?.record === record && of.rescanned ? { ...of, rescanned: { ...of.rescanned, signed: true } } : of;
 }
 
 function image(state: RunState, name: string, f: (i: ImageState) => ImageState): RunState {

@@ -40,6 +40,8 @@ export type ScanState = { readonly name: TreeScan; readonly status: Status; read
 export type ImageState = {
   readonly name: string;
   readonly scanned?: Scanned & { readonly sbom: Digest };
+  /** The newest look since. `signed`: its paper is in the ledger and beside the image. */
+  readonly rescanned?: Scanned & { readonly at: string; readonly signed: boolean };
   readonly status: Status;
   readonly digest?: Digest;
   readonly repository?: string;

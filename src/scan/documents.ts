@@ -16,6 +16,8 @@ export type ScanDocuments = {
   put(kind: DocumentKind, text: string): Promise<Digest>;
   /** @throws WaybillError NOT_FOUND, or LEDGER_BROKEN when it is not the text of that digest */
   get(kind: DocumentKind, digest: Digest): Promise<string>;
+  /** Of a look that a newer one has taken the place of: its paper in the ledger says what it found. */
+  forget(kind: DocumentKind, digest: Digest): Promise<void>;
 };
 
 /** In characters: a bundle of it must still fit into the ledger and through the signer. */
@@ -40,6 +42,9 @@ export function openScanDocuments(store: Store, clock: Clock): ScanDocuments {
       if (!row) throw new WaybillError('NOT_FOUND', `there is no ${kind} ${digest} of a scan`);
       if (digestOf(row.text) !== digest) throw new WaybillError('LEDGER_BROKEN', `the stored ${kind} ${digest} of a scan was changed`);
       return row.text;
+    },
+    async forget(kind, digest) {
+      await db.deleteFrom('scan_document').where('digest', '=', digest).where('kind', '=', kind).execute();
     },
   };
 }

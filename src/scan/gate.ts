@@ -119,7 +119,8 @@ function emptyReasons({ kind, coverage }: ScanReport): readonly string[] {
   return [];
 }
 
-function databaseReasons(coverage: Coverage, { now, databaseDays }: GateInput): readonly string[] {
+/** Why a look is worth nothing, whatever it found: advisories that are not there, or too old. */
+export function databaseReasons(coverage: Coverage, { now, databaseDays }: Pick<GateInput, 'now' | 'databaseDays'>): readonly string[] {
   return (coverage.databases ?? []).flatMap(({ ecosystem, advisories, updatedAt }) => {
     if (advisories === 0) return [`there are no advisories for ${ecosystem} to look anything up in: waybill db update`];
     const days = (now.getTime() - Date.parse(updatedAt)) / 86_400_000;

@@ -53,11 +53,13 @@ export function evidenceCommands(program: Command, context: CliContext): void {
       const images = await client.call(endpoints.listImages);
       show(context, program, images, (paint, table) =>
         table(
-          ['IMAGE', 'FROM', 'BY', 'VALID UNTIL'],
+          ['IMAGE', 'FROM', 'BY', 'LOOKED UP', 'WORST OPEN', 'VALID UNTIL'],
           images.map((i) => [
             `${new URL(client.url).host}/${i.repository}@${i.digest}`,
             i.imported ? plain(i.imported.reference) : (i.commit ?? '').slice(0, 12),
             i.imported ? `import ${i.imported.number}` : `run ${i.run}`,
+            i.lookedAt ?? '',
+            i.worst ?? '',
             i.validUntil,
           ]),
         ),

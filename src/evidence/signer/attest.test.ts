@@ -20,7 +20,7 @@ import { reviewStatement, reviewType } from '../statements/review.ts';
 import { imageSummaryPredicate, summaryStatement } from '../statements/summary.ts';
 import { testsStatement } from '../statements/tests.ts';
 import { vsaType } from '../statements/vsa.ts';
-import { build, clock, image, names, newSigner, now, policy, review, sbom, scan, stage } from '../testing/shop.ts';
+import { build, clock, image, names, newSigner, now, policy, rescan, review, sbom, scan, stage } from '../testing/shop.ts';
 import { verifyBundle } from '../verify.ts';
 import { makeAttestor, type AttestorOptions } from './attest.ts';
 import type { FactsSource } from './facts-source.ts';
@@ -142,6 +142,8 @@ async function attestor(overrides: Overrides = {}, options: Partial<AttestorOpti
     },
     scan: async (_, kind) => scan(kind),
     imageScan: async () => scan('image'),
+    imageRescan: async () => rescan(),
+    looks: async () => [],
     sbom: async () => sbom,
     requiredScans: async () => [],
     import: async (number) => ({ ...imported, number }),
@@ -241,6 +243,27 @@ for (const [at, missing] of [/scan of secrets/, /scan of dependencies/, /no list
     );
   });
 
+test('a later look counts for image and source in a summary, better or worse, and is worth nothing without the look of the run', async () => {
+  const scans = await scanPapers();
+  await using a = await attestor();
+  const { papers: again } = await a.attest({ kind: 'image-rescan', run: 12, image: 'shop' });
+  for (const papersList of [
+    [...honest, ...scans, ...again],
+    [...again, ...scans, ...honest],
+  ]) {
+    await using b = await attestor({ papersList, requiredScans: allScans });
+    const { papers } = await b.attest({ kind: 'summary', run: 12, image: 'shop' });
+    const { waybill } = imageSummaryPredicate.parse(verifyBundle(papers[0]?.bundle ?? '', ring, now).statement.predicate);
+    assert.deepEqual(waybill.imported ? undefined : waybill.scans?.vulnerabilities, {
+      at: '2026-11-22T11:00:00.000Z',
+      worst: 'critical',
+      databaseAt: '2026-11-22T00:00:00Z',
+    });
+  }
+  await using c = await attestor({ papersList: [...honest, ...scans.slice(0, 3), ...again], requiredScans: allScans });
+  await assert.rejects(c.attest({ kind: 'summary', run: 12, image: 'shop' }), /no paper of the scan of the image/);
+});
+
 test('papers of scans of another source count for nothing', async () => {
   const scans = await scanPapers({
     scan: async (_, kind) => scan(kind, { source: otherTree }),
@@ -271,6 +294,17 @@ const refusedScans: readonly [string, Overrides, Parameters<Awaited<ReturnType<t
     { kind: 'image-scan', run: 12, image: 'shop' },
   ],
   ['of no image', { imageScan: async () => scan('dependencies') }, { kind: 'image-scan', run: 12, image: 'shop' }],
+  [
+    'again, of another image',
+    { imageRescan: async () => rescan({ image: { repository: 'shop/shop', digest: digestOf('x') } }) },
+    { kind: 'image-rescan', run: 12, image: 'shop' },
+  ],
+  [
+    'again, of another source',
+    { imageRescan: async () => rescan({ source: otherTree }) },
+    { kind: 'image-rescan', run: 12, image: 'shop' },
+  ],
+  ['again, by another run', { imageRescan: async () => rescan({ run: 13 }) }, { kind: 'image-rescan', run: 12, image: 'shop' }],
   [
     'for another image’s components',
     { sbom: async () => ({ ...sbom, image: { repository: 'other', digest: image } }) },

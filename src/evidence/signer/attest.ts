@@ -21,6 +21,8 @@ import type { UpstreamSignatures } from '../upstream/upstream-signatures.ts';
 import type { ImageSubject, Names } from '../subjects.ts';
 import type { FactsSource } from './facts-source.ts';
 import { judgePapers, requireBase, requireReview, requireVouched } from './judge-papers.ts';
+import { newestLooks } from './newest-look.ts';
+import { requireRescan } from './require-rescan.ts';
 import type { SignerAnswers, SignerRequest } from './protocol.ts';
 import { makeSnapshot, type SignedSnapshot } from './make-snapshot.ts';
 import type { StateFile } from './state-file.ts';
@@ -64,6 +66,7 @@ export function makeAttestor(options: AttestorOptions): Attestor {
   const { build: buildLevel = 1, source: sourceLevel = 1 } = options.levels ?? {};
   const { summaryDays = 90, snapshotMinutes = 60 } = options.validity ?? {};
   let snapshotTurn: Promise<unknown> = Promise.resolve();
+  const withNewestLooks = newestLooks(ring, (image) => facts.looks(image));
 
   const sign = (statement: Statement<object>): Paper => {
     usableKey(ring, papersKey.keyId, clock.now());
@@ -108,6 +111,16 @@ export function makeAttestor(options: AttestorOptions): Attestor {
       requireScan(found, run, 'image');
       const [image] = await imageOf(run, name, found.source);
       requireSame(found.image, image, `the scan of the image ${name} of run ${run}`);
+      return { papers: [sign(vulnerabilitiesStatement(found, names, image))] };
+    },
+    async 'image-rescan'({ run, image: name }) {
+      const found = await facts.imageRescan(run, name);
+      requireRescan(found, run, clock.now());
+      const last = await options.snapshotState.load();
+      if (last && Date.parse(last.issuedAt) > clock.now().getTime())
+        throw new WaybillError('VERDICT_REFUSED', `a snapshot was signed at ${last.issuedAt}: the clock went backwards`);
+      const [image] = await imageOf(run, name, found.source);
+      requireSame(found.image, image, `the later look at the image ${name} of run ${run}`);
       return { papers: [sign(vulnerabilitiesStatement(found, names, image))] };
     },
     async sbom({ run, image: name }) {
@@ -210,8 +223,10 @@ export function makeAttestor(options: AttestorOptions): Attestor {
           last: await options.snapshotState.load(),
         });
         for (const reason of skipped) logger.warn({ reason }, 'signer: a summary was left out of the snapshot');
+        const looked = await withNewestLooks(snapshot.images, clock.now());
+        for (const reason of looked.skipped) logger.warn({ reason }, 'signer: a later look at an image does not count');
         await options.snapshotState.save({ sequence: snapshot.sequence, issuedAt: snapshot.issuedAt });
-        return { envelope: signSnapshot(snapshot, papersKey) };
+        return { envelope: signSnapshot({ ...snapshot, images: looked.images }, papersKey) };
       });
       // The next one waits for this one, whatever becomes of it; its caller gets the error.
       snapshotTurn = turn.then(

@@ -1,5 +1,5 @@
 import type { Digest } from '../../kernel/digest.ts';
-import type { BuildFacts, ImportFacts, ReviewFacts, SbomFacts, ScanFacts, StageFacts } from '../facts.ts';
+import type { BuildFacts, ImportFacts, RescanFacts, ReviewFacts, SbomFacts, ScanFacts, StageFacts } from '../facts.ts';
 
 /**
  * What the signer reads for itself, from the journal and the ledger. Each method throws NOT_FOUND when it did not happen: a run
@@ -18,6 +18,8 @@ export type FactsSource = {
   scan(run: number, scan: 'secrets' | 'dependencies'): Promise<ScanFacts>;
   /** The scan of an image that passed before it was pushed. */
   imageScan(run: number, image: string): Promise<ScanFacts>;
+  /** The newest look at an image since, whatever it found. */
+  imageRescan(run: number, image: string): Promise<RescanFacts>;
   /** The list of components that the scan of an image made. */
   sbom(run: number, image: string): Promise<SbomFacts>;
   /** The scans that must have passed before an image of this run may go anywhere. Empty for runs that were planned before there were scans. */
@@ -26,6 +28,8 @@ export type FactsSource = {
   requiredStages(run: number): Promise<readonly string[]>;
   /** Every recorded bundle about the image, as text; not verified by whoever keeps them. */
   papers(image: Digest): Promise<readonly string[]>;
+  /** Papers about vulnerabilities of the image, newest in the ledger first; a few of them. */
+  looks(image: Digest): Promise<readonly RecordedLook[]>;
   /** The ledger's head, and the proof that it extends the tree of the first `from` entries. */
   ledgerHead(from: number): Promise<{ readonly size: number; readonly root: string; readonly consistency: readonly string[] }>;
   /** What the gate should know. `recordedAt` is the time of the summary's entry in the ledger; the newest of a digest counts. */
@@ -35,4 +39,12 @@ export type FactsSource = {
     readonly summaries: readonly { readonly bundle: string; readonly recordedAt: string }[];
     readonly revoked: readonly { readonly digest: Digest; readonly reason: string }[];
   }>;
+};
+
+/** A recorded paper that is read when it is needed. */
+export type RecordedLook = {
+  /** Of the bundle. */
+  readonly paper: Digest;
+  readonly recordedAt: string;
+  read(): Promise<string>;
 };

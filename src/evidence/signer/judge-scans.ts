@@ -4,10 +4,14 @@ import type { ScanSummary } from '../snapshot.ts';
 import type { Statement } from '../statement.ts';
 import { sbomPredicate, sbomType } from '../statements/sbom.ts';
 import { secretScanPredicate, secretScanType } from '../statements/secret-scan.ts';
-import { severityOrder, vulnerabilitiesPredicate, vulnerabilitiesType, type Vulnerabilities } from '../statements/vulnerabilities.ts';
+import { lookOf, timeOf } from '../statements/look.ts';
+import { vulnerabilitiesPredicate, vulnerabilitiesType, type Vulnerabilities } from '../statements/vulnerabilities.ts';
 import { requireSource } from './require-source.ts';
 
-/** Gathers what the papers of scans about one image say. Of several of a kind the newest counts. */
+/**
+ * Gathers what the papers of scans about one image say. Of several of a kind the newest counts; a look that came after a run's counts for image and source alike, and
+ * for nothing where the run's own are missing.
+ */
 export function scanPapers(build: BuildFacts): {
   /** False when it is no paper of a scan. @throws when it is one and does not count */
   take(statement: Statement): boolean;
@@ -17,6 +21,7 @@ export function scanPapers(build: BuildFacts): {
   let secrets: string | undefined;
   let sbom = false;
   const looks = new Map<'dependencies' | 'image', Vulnerabilities>();
+  let again: Vulnerabilities | undefined;
   return {
     take(statement) {
       if (statement.predicateType === secretScanType) {
@@ -35,8 +40,10 @@ export function scanPapers(build: BuildFacts): {
       const found = vulnerabilitiesPredicate.parse(statement.predicate);
       const { scan } = found.waybill;
       if (scan === 'secrets') throw new WaybillError('PAPER_MALFORMED', 'a paper about vulnerabilities names the scan of secrets');
-      const known = looks.get(scan);
-      if (!known || found.metadata.scanFinishedOn > known.metadata.scanFinishedOn) looks.set(scan, found);
+      const known = found.waybill.again ? again : looks.get(scan);
+      if (known && timeOf(found) <= timeOf(known)) return true;
+      if (found.waybill.again) again = found;
+      else looks.set(scan, found);
       return true;
     },
     missing(required) {
@@ -48,17 +55,13 @@ export function scanPapers(build: BuildFacts): {
     },
     summary() {
       if (secrets === undefined && !sbom && looks.size === 0) return undefined;
-      const of = [...looks.values()];
-      const at = of.map((each) => each.metadata.scanFinishedOn).toSorted()[0];
-      const worst = severityOrder.findLast((candidate) => of.some((each) => each.waybill.worst === candidate));
-      const databaseAt = of.flatMap((each) => each.waybill.databases.map((database) => database.updatedAt)).toSorted()[0];
+      // Half of a look is none.
+      const own = looks.size === 2 ? lookOf([...looks.values()]) : undefined;
+      const look = own && again && timeOf(again) > own.at ? lookOf([again]) : own;
       return {
         ...(secrets === undefined ? {} : { secrets: { at: secrets } }),
         ...(sbom ? { sbom } : {}),
-        // Half of a look is none.
-        ...(at !== undefined && looks.size === 2
-          ? { vulnerabilities: { at, ...(worst === undefined ? {} : { worst }), ...(databaseAt === undefined ? {} : { databaseAt }) } }
-          : {}),
+        ...(look ? { vulnerabilities: look } : {}),
       };
     },
   };

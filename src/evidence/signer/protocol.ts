@@ -15,6 +15,7 @@ export const requestSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('tests'), run, stage: name, image: name.exactOptional() }),
   z.strictObject({ kind: z.literal('scan'), run, scan: z.enum(['secrets', 'dependencies']), image: name.exactOptional() }),
   z.strictObject({ kind: z.literal('image-scan'), run, image: name }),
+  z.strictObject({ kind: z.literal('image-rescan'), run, image: name }),
   z.strictObject({ kind: z.literal('sbom'), run, image: name }),
   z.strictObject({ kind: z.literal('provenance'), run, image: name }),
   z.strictObject({ kind: z.literal('summary'), run, image: name }),
@@ -39,6 +40,7 @@ export const answerSchemas = {
   tests: papers,
   scan: papers,
   'image-scan': papers,
+  'image-rescan': papers,
   sbom: papers,
   provenance: papers,
   /** The VSA, and the image's signature in cosign's simple form. */

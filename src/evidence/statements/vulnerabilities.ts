@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { hexOf } from '../../kernel/digest.ts';
-import type { FoundFact, ScanFacts } from '../facts.ts';
+import type { FoundFact, RescanFacts, ScanFacts } from '../facts.ts';
 import { statementType, type Statement } from '../statement.ts';
 import { imageSubject, sourceSubject, type ImageSubject, type Names } from '../subjects.ts';
 import { extensionOf, scanExtension } from './secret-scan.ts';
@@ -31,6 +31,8 @@ export const vulnerabilitiesPredicate = z.object({
     open: z.int(),
     waived: z.int(),
     databases: z.array(z.object({ ecosystem: z.string(), advisories: z.int(), digest, updatedAt: z.string() })),
+    /** A later look, at image and source together by this list of components. Without it: the look of the run. */
+    again: z.object({ components: digest }).exactOptional(),
   }),
 });
 export type Vulnerabilities = z.infer<typeof vulnerabilitiesPredicate>;
@@ -44,7 +46,7 @@ export function worstOf(findings: readonly FoundFact[]): FoundFact['severity'] |
   return severityOrder.findLast((candidate) => open.some((each) => each.severity === candidate));
 }
 
-export function vulnerabilitiesStatement(facts: ScanFacts, names: Names, image?: ImageSubject): Statement<Vulnerabilities> {
+export function vulnerabilitiesStatement(facts: ScanFacts | RescanFacts, names: Names, image?: ImageSubject): Statement<Vulnerabilities> {
   const { databases, findings } = facts;
   const open = findings.filter((each) => !each.waiver && each.notAffected === undefined);
   const worst = worstOf(findings);
@@ -78,6 +80,7 @@ export function vulnerabilitiesStatement(facts: ScanFacts, names: Names, image?:
           digest: { sha256: hexOf(sha256) },
           updatedAt,
         })),
+        ...('sbom' in facts ? { again: { components: { sha256: hexOf(facts.sbom) } } } : {}),
       },
     },
   };

@@ -1,6 +1,6 @@
 import { digestOf, type Digest } from '../../kernel/digest.ts';
 import type { GitOid } from '../../kernel/git-oid.ts';
-import type { BuildFacts, ReviewFacts, SbomFacts, ScanFacts, SourceFacts, StageFacts } from '../facts.ts';
+import type { BuildFacts, RescanFacts, ReviewFacts, SbomFacts, ScanFacts, SourceFacts, StageFacts } from '../facts.ts';
 import { generatePapersKey, loadPapersKey, ringKey, type KeyRing, type SigningKey } from '../keys.ts';
 import type { Names } from '../subjects.ts';
 
@@ -104,6 +104,27 @@ export function scan(kind: ScanFacts['scan'], more: Partial<ScanFacts> = {}): Sc
             },
           ]
         : [],
+    ...more,
+  };
+}
+
+/** A look at the image an hour before `now`, in newer advisories; a critical vulnerability that nobody accepted. */
+export function rescan(more: Partial<RescanFacts> = {}): RescanFacts {
+  return {
+    ...scan('image'),
+    scan: 'image',
+    record: digestOf('the record of a later look'),
+    startedAt: '2026-11-22T11:00:00.000Z',
+    finishedAt: '2026-11-22T11:00:01.000Z',
+    comparedWith: image,
+    databases: [{ ecosystem: 'npm', advisories: 468, digest: digestOf('newer advisories'), updatedAt: '2026-11-22T00:00:00Z' }],
+    findings: [
+      { kind: 'vulnerability', id: 'CVE-2026-3', severity: 'critical', isNew: true, fails: true, component: 'pkg:npm/c@1.0.0', fixed: [] },
+    ],
+    sbom: digestOf('the list of components'),
+    databaseDays: 7,
+    toldAt: '2026-11-22T11:00:02.000Z',
+    before: ['2026-11-22T10:06:01.000Z'],
     ...more,
   };
 }

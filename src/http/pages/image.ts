@@ -24,6 +24,7 @@ type Built = {
   readonly source: { readonly repository: string; readonly commit: string; readonly tree: string };
   readonly review?: { readonly change: number; readonly method: string; readonly approvals: readonly string[] };
   readonly tests: readonly { readonly stage: string; readonly passed: boolean }[];
+  readonly scans?: { readonly vulnerabilities?: { readonly at: string; readonly worst?: string; readonly databaseAt?: string } };
   readonly run: number;
   readonly validUntil: string;
 };
@@ -67,7 +68,8 @@ function origin(vouched: Vouched): Html {
   ]);
 }
 
-function built({ source, review, tests, run, validUntil }: Built): Html {
+function built({ source, review, tests, scans, run, validUntil }: Built): Html {
+  const look = scans?.vulnerabilities;
   return facts([
     ['Source', html`${source.repository}, commit ${code(source.commit)}, tree ${code(source.tree)}`],
     [
@@ -75,6 +77,12 @@ function built({ source, review, tests, run, validUntil }: Built): Html {
       review && html`<a href="/changes/${review.change}">change ${review.change}</a>, approved by ${review.approvals.join(', ')}`,
     ],
     ['Tested', tests.map((test) => html`${badge(test.passed ? 'passed' : 'failed', test.stage)} `)],
+    [
+      'Looked up',
+      look &&
+        html`${when(look.at)} ${look.databaseAt !== undefined && html`in advisories of ${when(look.databaseAt)}`}:
+        ${look.worst === undefined ? 'nothing is open' : html`<strong>the worst that is open is ${look.worst}</strong>`}`,
+    ],
     ['Built in', html`<a href="/runs/${run}">run ${run}</a>`],
     ['Admitted until', when(validUntil)],
   ]);

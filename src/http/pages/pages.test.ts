@@ -200,6 +200,7 @@ function everywhere(text: string): Readonly<Record<string, string>> {
         source: { repository: text, commit: text, tree: text },
         review: { change: 1, method: text, approvals: [text] },
         tests: [{ stage: text, passed: true }],
+        scans: { vulnerabilities: { at: text, worst: text, databaseAt: text } },
         run: 1,
         validUntil: text,
       },
@@ -343,6 +344,23 @@ test('an image is told in facts; the signed JSON is folded away', () => {
   assert.match(text, /do not amount to what a release needs/);
   assert.match(imagePage({ digest, papers: [] }).text, /has no papers[^]*git push origin HEAD:refs\/for\/main/);
   assert.match(imagePage({ digest, papers, revoked: 'a stolen key' }).text, /Revoked: a stolen key/);
+});
+
+test('the page of an image tells of the newest look at its vulnerabilities, and each paper of its own', () => {
+  const look = { at: '2026-11-27T10:00:00Z', worst: 'critical', databaseAt: '2026-11-26T09:00:00Z' };
+  const vouched = { repository: 'shop/web', source: { repository: 'shop', commit: oid, tree: oid }, tests: [], run: 7, validUntil: at };
+  const predicate = {
+    scanner: { db: { lastUpdate: '2026-11-26T09:00:00Z' } },
+    metadata: { scanStartedOn: '2026-11-27T10:00:00Z', scanFinishedOn: '2026-11-27T10:00:01Z' },
+    waybill: { run: 7, scan: 'image', worst: 'critical', open: 2, waived: 1, again: { components: { sha256: 'ab' } } },
+  };
+  const papers = [{ predicateType: 'https://in-toto.io/attestation/vulns/v0.2', statement: { predicate }, ledgerIndex: 9 }];
+  const { text } = imagePage({ digest, vouched: { ...vouched, scans: { vulnerabilities: look } }, papers });
+  assert.match(text, /Looked up[^]*2026-11-27[^]*in advisories of[^]*2026-11-26[^]*the worst that is open is critical/);
+  assert.match(text, /Looked at[^]*again, by their list of components[^]*2, the worst is critical/);
+  const clean = imagePage({ digest, vouched: { ...vouched, scans: { vulnerabilities: { at: look.at } } }, papers: [] });
+  assert.match(clean.text, /Looked up[^]*nothing is open/);
+  assert.doesNotMatch(imagePage({ digest, vouched, papers: [] }).text, /Looked up/);
 });
 
 test('papers of an unknown type or shape are shown by their plain values', () => {

@@ -45,6 +45,19 @@ const summary = z.object({
   verifiedLevels: z.array(z.string()),
 });
 
+const vulnerabilities = z.object({
+  scanner: z.object({ db: z.object({ lastUpdate: z.string().optional() }) }),
+  metadata: z.object({ scanStartedOn: z.string(), scanFinishedOn: z.string() }),
+  waybill: z.object({
+    run: z.number(),
+    scan: z.string(),
+    worst: z.string().optional(),
+    open: z.number(),
+    waived: z.number(),
+    again: z.unknown().optional(),
+  }),
+});
+
 type Kind = { readonly title: string; read(predicate: unknown): readonly Fact[] | undefined };
 
 /** Reads what a schema understands; a paper of another shape is shown by its plain values. */
@@ -99,7 +112,17 @@ const kinds: Readonly<Record<string, Kind>> = {
       ['CycloneDX', p.specVersion],
     ],
   ),
-  'https://in-toto.io/attestation/vulns/v0.2': { title: 'Vulnerabilities', read: () => undefined },
+  'https://in-toto.io/attestation/vulns/v0.2': kind('Vulnerabilities', vulnerabilities, ({ scanner, metadata, waybill }) => [
+    [
+      'Looked at',
+      waybill.again ? 'image and source, again, by their list of components' : waybill.scan === 'image' ? 'the image' : 'its source',
+    ],
+    ['When', when(waybill.again ? metadata.scanStartedOn : metadata.scanFinishedOn)],
+    ['Advisories', scanner.db.lastUpdate === undefined ? 'none were needed' : html`of ${when(scanner.db.lastUpdate)}`],
+    ['Open', `${waybill.open}${waybill.worst === undefined ? '' : `, the worst is ${waybill.worst}`}`],
+    ['Accepted', waybill.waived],
+    ['Run', runLink(waybill.run)],
+  ]),
   'https://waybill.dev/secret-scan/v1': { title: 'Secret scan', read: () => undefined },
   'https://waybill.dev/import/v1': { title: 'Import', read: () => undefined },
 };

@@ -11,6 +11,13 @@ import { allow } from '../access.ts';
 import { openApi } from '../openapi.ts';
 import { serve, type Authenticate } from '../serve.ts';
 
+type LookedAt = { readonly scans?: { readonly vulnerabilities?: { readonly at: string; readonly worst?: string } } };
+
+function lookIn({ scans }: LookedAt): { lookedAt?: string; worst?: string } {
+  const looked = scans?.vulnerabilities;
+  return looked ? { lookedAt: looked.at, ...(looked.worst === undefined ? {} : { worst: looked.worst }) } : {};
+}
+
 /** Images and their papers, the ledger, and what the gate fetches. */
 export function evidenceRoutes(app: FastifyInstance, world: World, who: Authenticate): void {
   serve(app, who, endpoints.listImages, async () => {
@@ -20,7 +27,7 @@ export function evidenceRoutes(app: FastifyInstance, world: World, who: Authenti
       repository: image.repository,
       ...(image.imported
         ? { imported: { number: image.imported.number, reference: image.imported.reference } }
-        : { commit: image.source.commit, run: image.run }),
+        : { commit: image.source.commit, run: image.run, ...lookIn(image) }),
       validUntil: image.validUntil,
     }));
   });

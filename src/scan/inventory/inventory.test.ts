@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { suite, test, type TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { systemClock } from '../../kernel/clock.ts';
 import { digestOf, type Digest } from '../../kernel/digest.ts';
 import type { RunId } from '../../kernel/ids.ts';
@@ -104,6 +105,31 @@ async function setting(t: TestContext): Promise<Setting> {
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
 }
+
+test('an image has changed when something else is known about one of its components, and not because it was indexed', async (t) => {
+  await using s = await setting(t);
+  const web = await s.add('shop/web', 1, sbom([npm('lodash', '4.17.20'), npm('left', '1.0.0')]));
+  const api = await s.add('shop/api', 2, sbom([npm('left', '1.0.0')]));
+  const since = async (time: string) => [...(await s.inventory.changedSince(time)).keys()].toSorted();
+  await s.publish(advisory('CVE-2026-1', 'lodash', '4.17.21'));
+  await s.match();
+  assert.deepEqual(await since(''), []);
+  for (const [records, changed] of [
+    [[advisory('CVE-2026-1', 'lodash', '4.17.22')], [web]],
+    [
+      [advisory('CVE-2026-1', 'lodash', '4.17.22'), advisory('CVE-2026-2', 'left', '2.0.0')],
+      [web, api],
+    ],
+    [[advisory('CVE-2026-2', 'left', '2.0.0')], [web]],
+  ] as const) {
+    const before = new Date().toISOString();
+    await setTimeout(5);
+    await s.publish(...records);
+    await s.match();
+    assert.deepEqual(await since(before), changed.toSorted());
+    assert.deepEqual(await since(new Date().toISOString()), []);
+  }
+});
 
 suite('which images have it', () => {
   test('by name, range, ecosystem, purl and source package; newest first', async (t) => {

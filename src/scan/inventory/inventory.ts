@@ -4,6 +4,7 @@ import type { Digest } from '../../kernel/digest.ts';
 import type { RunId } from '../../kernel/ids.ts';
 import type { Store } from '../../store/store.ts';
 import type { AdvisoryDatabase } from '../advisories/database.ts';
+import { changedSince } from './changed-since.ts';
 import { findComponents, type FoundComponent, type FoundComponents } from './find-components.ts';
 import { forgetImages } from './forget-images.ts';
 import { contentOf, imagesWith, waysOf } from './image-content.ts';
@@ -51,6 +52,8 @@ export type Inventory = {
   /** The registry has them no longer: those in `kept` stay, marked; what the others had goes. */
   forget(images: readonly { readonly repository: string; readonly digest: string }[], kept: ReadonlySet<string>): Promise<void>;
   matchAgain(database: AdvisoryDatabase, signal: AbortSignal): Promise<MatchedAgain>;
+  /** Images with a component about which something else is known since a time (RFC 3339), and since when: the newest change. */
+  changedSince(time: string): Promise<ReadonlyMap<string, string>>;
   newlyVulnerable(options: NewsOptions): Promise<readonly News[]>;
   /** In the transaction of whoever tells it. False: somebody else has told it. */
   markTold(news: News, transaction: Kysely<never>): Promise<boolean>;
@@ -110,6 +113,7 @@ export function openInventory(store: Store, clock: Clock): Inventory {
     },
     forget: (images, kept) => forgetImages(db, clock, images, kept),
     matchAgain: (database, signal) => matchAgain(db, clock, database, signal),
+    changedSince: (time) => changedSince(db, time),
     newlyVulnerable: (options) => newlyVulnerable(db, options),
     markTold: (news, transaction) => markTold(transaction as unknown as InventoryDb, clock, news),
     async progress() {

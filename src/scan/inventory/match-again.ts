@@ -92,6 +92,7 @@ async function writeBatch(
       told_at: null;
     }[] = [];
     const names: { name: string; advisory: string }[] = [];
+    const changed = new Set<number>();
     for (const finding of findings) {
       const component = Number(finding.purl);
       const said = { severity: finding.severity, title: finding.title.slice(0, 300), fixed: JSON.stringify(finding.fixed.slice(0, 20)) };
@@ -108,14 +109,17 @@ async function writeBatch(
           news: lookedUpBefore.has(component) ? 1 : 0,
           told_at: null,
         });
-      else if (old.severity !== said.severity || old.title !== said.title || old.fixed !== said.fixed)
+      else if (old.severity !== said.severity || old.title !== said.title || old.fixed !== said.fixed) {
+        changed.add(component);
         await trx
           .updateTable('inventory_finding')
           .set(said)
           .where('component', '=', component)
           .where('advisory', '=', finding.id)
           .execute();
+      }
     }
+    for (const { component } of [...fresh, ...gone.values()]) changed.add(component);
     for (const { component, advisory } of gone.values())
       await trx.deleteFrom('inventory_finding').where('component', '=', component).where('advisory', '=', advisory).execute();
     for (const some of chunks(fresh, 100))
@@ -131,6 +135,9 @@ async function writeBatch(
         .onConflict((conflict) => conflict.columns(['name', 'advisory']).doNothing())
         .execute();
     await trx.updateTable('inventory_component').set({ matched: digest }).where('id', 'in', ids).execute();
+    // The first look at a component is that of its image, and changes nothing.
+    const later = [...changed].filter((id) => lookedUpBefore.has(id));
+    if (later.length > 0) await trx.updateTable('inventory_component').set({ changed_at: now }).where('id', 'in', later).execute();
     return { appeared: fresh.length, gone: gone.size };
   });
 }

@@ -75,4 +75,14 @@ export const inventoryMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    id: '102-inventory-changes',
+    async up(db) {
+      await db.schema
+        .alterTable('inventory_component')
+        .addColumn('changed_at', 'text', (c) => c.notNull().defaultTo(''))
+        .execute();
+      await sql`CREATE INDEX inventory_component_changed ON inventory_component (changed_at)`.execute(db);
+    },
+  },
 ];

@@ -16,6 +16,8 @@ export type InventoryTables = {
     readonly source_version: string;
     /** Digest of the advisories that it was last looked up in; empty: never. */
     matched: string;
+    /** When a later look found something else about it than the one before; empty: never. */
+    changed_at: Generated<string>;
   };
   inventory_image: {
     readonly id: Generated<number>;

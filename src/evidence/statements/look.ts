@@ -1,0 +1,19 @@
+import type { ScanSummary } from '../snapshot.ts';
+import { severityOrder, type Vulnerabilities } from './vulnerabilities.ts';
+
+/** What is asked of a look at vulnerabilities: when it was, the worst that is open, and how old the advisories were. */
+export type Look = NonNullable<ScanSummary['vulnerabilities']>;
+
+/** Looks that count together: as old as the oldest, as bad as the worst. @throws RangeError for none */
+export function lookOf(papers: readonly Vulnerabilities[]): Look {
+  const at = papers.map(timeOf).toSorted()[0];
+  if (at === undefined) throw new RangeError('no look at vulnerabilities');
+  const worst = severityOrder.findLast((candidate) => papers.some((each) => each.waybill.worst === candidate));
+  const databaseAt = papers.flatMap((each) => each.waybill.databases.map((database) => database.updatedAt)).toSorted()[0];
+  return { at, ...(worst === undefined ? {} : { worst }), ...(databaseAt === undefined ? {} : { databaseAt }) };
+}
+
+/** A later look opens the advisories when it begins; a run's look has also read the tree or the layers, up to its end. */
+export function timeOf({ metadata, waybill }: Vulnerabilities): string {
+  return waybill.again ? metadata.scanStartedOn : metadata.scanFinishedOn;
+}
