@@ -64,7 +64,7 @@ test(
     await must(w.dana.waybill('admit', '-f', file));
     assert.match(await must(w.dana.waybill('verify', reviewed)), /import\/v1/);
     assert.match(await must(w.dana.waybill('trace', reviewed)), /asked: dana {2}vouched: rita/);
-    assert.match(await must(w.dana.waybill('image', 'scan-of', '1')), /import 1: passed/);
+    assert.match(await must(w.dana.waybill('image', 'scan-of', '1')), /import 1: what was found/);
     const papers = await predicatesOf(w.dana, reviewed.slice(reviewed.indexOf('sha256:')));
     const paper = importPredicate.parse(papers.find((each) => each.predicateType === importType)?.predicate);
     const [scan] = paper.scans;

@@ -297,9 +297,19 @@ export const endpoints = {
     body: z.object({ reference: z.string().max(900), reason: z.string().max(2_000), as: z.string().max(200).optional() }),
     reply: importView,
   }),
-  showImportScan: endpoint('GET', '/imports/:id/scan', 'person', 'What scanners found in a third-party image when it was copied', {
+  showImportScan: endpoint(
+    'GET',
+    '/imports/:id/scan',
+    'person',
+    'What scanners found in a third-party image, before it is copied and when it was',
+    {
+      params: id,
+      reply: scanView,
+    },
+  ),
+  lookIntoImport: endpoint('POST', '/imports/:id/look', 'person', 'Asks for another look into an import that waits for approvals', {
     params: id,
-    reply: scanView,
+    reply: importView,
   }),
   approveImport: endpoint('POST', '/imports/:id/approve', 'reviewer', 'Vouches for an import; with enough approvals it is copied', {
     params: id,

@@ -61,3 +61,12 @@ test('a name cannot write the report', () => {
 });
 
 test('without scans it says so', () => assert.equal(scanReport([]), 'Nothing was scanned.\n'));
+
+test('a scan that nothing can make fail is said to have passed nothing, and shows all that it found', () => {
+  const findings = scan.findings.map((finding) => ({ ...finding, fails: false }));
+  const text = scanReport([{ ...scan, name: 'import 1', level: 'report', passed: true, reasons: [], findings }]);
+  assert.match(text, /^## import 1: what was found$/m);
+  assert.doesNotMatch(text, /passed|more were there before|Fails on/);
+  assert.match(text, /### New\n[^]*a\\\|b\.js:3[^]*### There before\n[^]*c\.js:1/);
+  assert.match(scanReport([{ ...scan, level: 'report' }]), /✘ secrets: failed/, 'without rules it has failed all the same');
+});

@@ -15,13 +15,18 @@ function partOf(scan: ScanView): string {
   const { covered } = scan;
   const bad = scan.findings.filter((finding) => finding.fails);
   const fresh = scan.findings.filter((finding) => !finding.fails && finding.isNew);
-  const rest = scan.findingCount - bad.length - fresh.length;
+  const judged = scan.level !== 'report' || !scan.passed;
+  const known = scan.findings.filter((finding) => !finding.fails && !finding.isNew);
+  const rest = scan.findingCount - bad.length - fresh.length - (judged ? 0 : known.length);
   const lines = [
-    `## ${scan.passed ? '✔' : '✘'} ${text(scan.name)}: ${scan.passed ? 'passed' : 'failed'}`,
+    judged
+      ? `## ${scan.passed ? '✔' : '✘'} ${text(scan.name)}: ${scan.passed ? 'passed' : 'failed'}`
+      : `## ${text(scan.name)}: what was found`,
     '',
     ...scan.reasons.filter((reason) => !bad.some((finding) => reason.includes(finding.title))).map((reason) => `- ${text(reason)}`),
     ...tableOf('What makes it fail', bad),
-    ...tableOf('New, and accepted or below the level', fresh),
+    ...tableOf(judged ? 'New, and accepted or below the level' : 'New', fresh),
+    ...(judged ? [] : tableOf('There before', known)),
     ...(rest > 0 ? [`${rest} more were there before.`, ''] : []),
     ...scan.notes.map((note) => `- ${text(note)}`),
     '',
@@ -29,7 +34,9 @@ function partOf(scan: ScanView): string {
       covered.rules === undefined ? '' : `, with ${covered.rules} rules`
     }${covered.databases.map((each) => `, ${each.advisories} advisories for ${text(each.ecosystem)} of ${each.updatedAt.slice(0, 10)}`).join('')}; ${
       covered.skippedCount
-    } skipped. Fails on: ${scan.level}${scan.comparedWith === undefined ? '' : `, compared with \`${text(scan.comparedWith).slice(0, 32)}\``}.`,
+    } skipped. ${
+      judged ? `Fails on: ${scan.level}` : 'It is judged by nobody but who reads it'
+    }${scan.comparedWith === undefined ? '' : `, compared with \`${text(scan.comparedWith).slice(0, 32)}\``}.`,
     '',
   ];
   return lines.join('\n');

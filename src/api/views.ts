@@ -253,6 +253,39 @@ export const upstreamTrustView = z.object({
   addedAt: z.string(),
 });
 
+/** Vulnerabilities by severity, and what else was found. */
+const lookCounts = z.object({
+  critical: z.number(),
+  high: z.number(),
+  medium: z.number(),
+  low: z.number(),
+  unknown: z.number(),
+  credentials: z.number(),
+  /** Set-uid files, shells, package managers, root. */
+  habits: z.number(),
+  /** What nobody could look at. */
+  gaps: z.number(),
+});
+
+/** What scanners came to about exactly the digest of an import, before the copy or at it. */
+export const importLookView = z.discriminatedUnion('state', [
+  z.object({ state: z.literal('waiting') }),
+  z.object({ state: z.literal('failed'), at: z.string(), why: z.string() }),
+  z.object({
+    state: z.literal('done'),
+    at: z.string(),
+    /** Digests of the record of the scan, and of the list of components. */
+    record: z.string(),
+    sbom: z.string().exactOptional(),
+    found: lookCounts,
+    components: z.number(),
+    /** The newest import of that name before it: what this one has and that has not, and how much that had and this has not. */
+    against: z.object({ import: z.number(), digest: z.string(), fresh: lookCounts, gone: z.number() }).exactOptional(),
+    image: z.object({ platforms: z.array(z.string()), systems: z.array(z.string()), bytes: z.number(), root: z.boolean() }),
+  }),
+]);
+export type ImportLookView = z.output<typeof importLookView>;
+
 export const importView = z.object({
   id: z.number(),
   reference: z.string(),
@@ -269,7 +302,9 @@ export const importView = z.object({
   signatures: upstreamSignaturesView.exactOptional(),
   /** Digest of the record of its scan. Missing: not copied yet, or before there were scans. */
   scan: z.string().exactOptional(),
+  look: importLookView,
 });
+export type ImportView = z.output<typeof importView>;
 
 export const collectedView = z.object({
   images: z.array(

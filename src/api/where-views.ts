@@ -24,7 +24,10 @@ export const whereView = z.object({
     z.object({
       repository: z.string(),
       digest: z.string(),
-      run: z.number(),
+      /** That made it. */
+      run: z.number().exactOptional(),
+      /** By which people vouched for it; for a third-party image, in place of the run. */
+      import: z.number().exactOptional(),
       indexedAt: z.string(),
       inRegistry: z.boolean(),
       /** `runs`: some pod does. `released`: to an environment, now or once. `registry`: neither is known. */

@@ -1,11 +1,10 @@
 import path from 'node:path';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../kernel/clock.ts';
-import { layersOf } from '../image/inspect/layered-image.ts';
-import { readLayoutImage } from '../image/inspect/image-reader.ts';
+import { layersOf, type ImageLayers } from '../image/inspect/layered-image.ts';
 import type { GitOid } from '../kernel/git-oid.ts';
 import type { RepositoryName } from '../kernel/ids.ts';
-import type { ScanContext, Scanners } from '../ops/scanners.ts';
+import type { ImageFacts, ScanContext, Scanners } from '../ops/scanners.ts';
 import { openDatabase } from '../scan/advisories/database.ts';
 import { applyVex } from '../scan/advisories/vex.ts';
 import { parseVex, vexFolder } from '../scan/advisories/vex-document.ts';
@@ -16,6 +15,7 @@ import { joined } from '../scan/dependencies/joined.ts';
 import type { GitPlace } from '../scan/git/objects.ts';
 import { rootCommits } from '../scan/git/repository.ts';
 import { commitsOf, gitHistorySource, gitRangeSource, gitTreeSource } from '../scan/git/sources.ts';
+import { isRoot } from '../scan/image/habits.ts';
 import { scanImage } from '../scan/image/scan-image.ts';
 import type { ScanReport } from '../scan/report.ts';
 import { sbomOf } from '../scan/sbom/cyclonedx.ts';
@@ -65,6 +65,7 @@ export function openScanners(options: {
     salt ?? derivedSalt(await rootCommits(place, signal));
 
   return {
+    scanner,
     async secrets({ repository, commit, since, history, rulesFrom, salt }, context) {
       const place = placeOf(repository);
       const rules = await rulesOf(repository, rulesFrom);
@@ -104,11 +105,12 @@ export function openScanners(options: {
       });
       return vexOf(report, repository, commit);
     },
-    async image({ layout, digest, source: built, name, salt }, context) {
+    async image({ image, digest, source: built, name, salt }, context) {
       const { signal } = context;
       using database = await openDatabase(folders.advisories);
-      const { report, inventory, unread } = await scanImage({
-        image: await layersOf(await readLayoutImage(layout, digest)),
+      const layered = await layersOf(image);
+      const { report, inventory, unread, systems } = await scanImage({
+        image: layered,
         database,
         rules: built ? (await rulesOf(built.repository, built.commit)).set : builtInRuleSet(),
         salt: built ? await saltOf(placeOf(built.repository), salt, signal) : derivedSalt([name]),
@@ -117,14 +119,16 @@ export function openScanners(options: {
         signal,
         onProgress: progress(context),
       });
+      const facts = factsOf(layered, systems);
       const subject = { type: 'container', name, version: digest } as const;
-      if (!built) return { report, sbom: sbomOf({ inventory, subject, scanner, gaps: unread }) };
+      if (!built) return { report, facts, sbom: sbomOf({ inventory, subject, scanner, gaps: unread }) };
       const { repository, commit } = built;
       // What is bundled into one file cannot be seen in the image; what the source runs with can.
       const tree = await readInventory({ source: gitTreeSource(placeOf(repository), commit), signal });
       const { inventory: both, sourceOnly } = joined(inventory, tree.inventory);
       return {
         report: await vexOf(report, repository, commit),
+        facts,
         sbom: sbomOf({ inventory: both, sourceOnly, subject, scanner, gaps: [...unread, ...tree.coverage.skipped.filter(isGap)] }),
       };
     },
@@ -136,6 +140,16 @@ export function openScanners(options: {
       const report = await reportOn({ kind: 'image', inventory, coverage, database, scanner, startedAt, clock, signal });
       return built ? vexOf(report, built.repository, built.commit) : report;
     },
+  };
+}
+
+function factsOf({ platforms }: ImageLayers, systems: readonly string[]): ImageFacts {
+  const sizes = new Map(platforms.flatMap(({ layers }) => layers.map(({ digest, size }) => [digest, size] as const)));
+  return {
+    platforms: platforms.map(({ platform }) => platform),
+    systems,
+    bytes: [...sizes.values()].reduce((sum, size) => sum + size, 0),
+    root: platforms.some(({ user }) => isRoot(user)),
   };
 }
 

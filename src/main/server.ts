@@ -53,6 +53,7 @@ import { bringAdvisories } from './bring-advisories.ts';
 import { keepAdvisories } from './keep-advisories.ts';
 import { serverPerformers } from './performers.ts';
 import { keepInventory, Wake } from './keep-inventory.ts';
+import { keepLooking } from './keep-looking.ts';
 import { keepPullSecrets } from './keep-pull-secrets.ts';
 import { loadPolicies } from './policies.ts';
 import { privateFolder } from './private-folder.ts';
@@ -161,6 +162,7 @@ export async function server(
     }),
   );
   const wake = new Wake();
+  const asked = new Wake();
   const world: World = {
     clock,
     logger,
@@ -187,6 +189,7 @@ export async function server(
     registry,
     pullSecretMs: config.registry.pullSecretDays * 24 * 3_600_000,
     imports: openImports(store, clock),
+    importAsked: () => asked.call(),
     upstreamTrust: openUpstreamTrust(store, clock),
     upstreams: config.registry.upstreams,
     requiredApprovals: config.review.approvals,
@@ -256,7 +259,7 @@ export async function server(
   }
   const leaving = new AbortController();
   const until = AbortSignal.any([signal, leaving.signal]);
-  const keeping = Promise.all([keepPullSecrets(world, until), keepInventory(world, wake, until)]);
+  const keeping = Promise.all([keepPullSecrets(world, until), keepInventory(world, wake, until), keepLooking(world, asked, until)]);
   stack.defer(async () => {
     leaving.abort();
     await keeping;

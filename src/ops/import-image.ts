@@ -6,20 +6,18 @@ import type { Person } from '../identity/person.ts';
 import { WaybillError, isWaybillError, messageOf } from '../kernel/error.ts';
 import { connectRegistry } from '../oci/client.ts';
 import type { RegistryClient, Resolved } from '../oci/client-types.ts';
-import { formatReference, parseReference, type Reference } from '../oci/reference.ts';
-import { canonicalServer } from '../registry/external/record.ts';
+import { formatReference, parseReference } from '../oci/reference.ts';
 import type { ImageImport } from '../registry/imports.ts';
+import { lookOf } from './import-look.ts';
+import { nameOf, parseUpstream, sourceRepository, type Upstream } from './import-reference.ts';
+import { indexImported } from './index-images.ts';
 import { examineUpstream, judgeKept, requireSigned, type Examined } from './examine-import.ts';
 import { pushTag } from './issue-papers.ts';
 import { recordPaper } from './record-paper.ts';
 import { recordRefusal } from './record-refusal.ts';
 import { openUpstream } from './upstream.ts';
-import { upstreamName } from './upstream-name.ts';
 import { scanImport } from './scan-import.ts';
 import type { World } from './world.ts';
-
-/** As a reference is written in full: the registry is named, Docker Hub's short names are not guessed at. */
-type Upstream = Reference & { readonly registry: string };
 
 const copyTokenMs = 60 * 60_000;
 
@@ -66,6 +64,7 @@ export async function requestImport(
     signatures: JSON.stringify(examined),
   });
   await record(world, made, 'admin', { act: 'import-request', by: by.id, reason: made.reason, ...ledgerBody(examined) });
+  world.importAsked();
   return made;
 }
 
@@ -75,7 +74,8 @@ export async function approveImport(world: World, by: Person, id: number): Promi
   const present = await world.imports.get(id);
   if (present?.state === 'approved') return begin(world, present);
   const approved = await world.imports.approve(id, by.id, world.requiredApprovals);
-  await record(world, approved, 'approval', { by: by.id, import: id });
+  // What there was to see for whoever vouches.
+  await record(world, approved, 'approval', { by: by.id, import: id, scan: lookOf(approved)?.record ?? 'not looked at' });
   return approved.state === 'approved' ? begin(world, approved) : approved;
 }
 
@@ -135,6 +135,7 @@ async function performImport(world: World, wanted: ImageImport, signal: AbortSig
     const subject = await client.pushLayout(out, wanted.digest, wanted.repository, { tag: `i${wanted.id}`, signal });
     const done = wanted.state === 'imported' ? scanned : await world.imports.imported(wanted.id);
     await issueImportPapers(world, client, done, subject, signal);
+    await indexImported(world, done, signal);
     return done;
   } catch (error) {
     await world.imports.failed(wanted.id, messageOf(error).slice(0, 1_000));
@@ -240,27 +241,6 @@ async function resolveUpstream(client: RegistryClient, upstream: Upstream, signa
       fix: 'Check the reference. For a private one an administrator adds the registry: waybill registry add NAME --server HOST --use import.',
     });
   return { resolved };
-}
-
-/** @throws WaybillError INVALID_INPUT for a reference without its registry */
-export function parseUpstream(text: string): Upstream {
-  const reference = parseReference(text);
-  const { registry } = reference;
-  if (registry === undefined)
-    throw new WaybillError('INVALID_INPUT', `${text} does not name its registry`, {
-      fix: `Write it in full: docker.io/${reference.repository.includes('/') ? '' : 'library/'}${text}.`,
-    });
-  return { ...reference, registry };
-}
-
-/** `registry/repository` as rules about trust name it. */
-function nameOf(upstream: Upstream): string {
-  return upstreamName(upstream.registry, upstream.repository);
-}
-
-/** Docker Hub keeps its own images under library/. */
-function sourceRepository({ registry, repository }: Upstream): string {
-  return upstreamName(registry, repository).slice(canonicalServer(registry).length + 1);
 }
 
 function repositoryFor(upstream: Upstream, as: string | undefined): string {

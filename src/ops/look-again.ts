@@ -87,7 +87,7 @@ export async function lookAgain(
   return { looked: looked.length, waiting, failed: new Set([...failures.values()].flat()) };
 }
 
-/** Nobody knows what imports consist of. */
+/** No policy asks for a look at an import: what was found in it stands in its paper. */
 function builtImages(images: readonly SnapshotImage[]): readonly BuiltEntry[] {
   return images.flatMap((image) => (image.imported ? [] : [image]));
 }

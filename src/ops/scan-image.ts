@@ -1,3 +1,4 @@
+import { readLayoutImage } from '../image/inspect/image-reader.ts';
 import type { Digest } from '../kernel/digest.ts';
 import { keysOf } from '../scan/gate.ts';
 import { countsOf, parseRecord } from '../scan/record.ts';
@@ -23,7 +24,7 @@ export async function scanImage(
   const waivers = await readWaivers(world, head.repository, head.commit);
   const { report, sbom } = await scanners.image(
     {
-      layout: image.layout,
+      image: await readLayoutImage(image.layout, image.digest),
       digest: image.digest,
       name: `${head.repository}/${image.name}`,
       source: { repository: head.repository, commit: head.commit },

@@ -1,11 +1,26 @@
 import type { GitOid } from '../kernel/git-oid.ts';
 import type { Digest } from '../kernel/digest.ts';
+import type { ImageReader } from '../image/inspect/image-reader.ts';
 import type { ScanReport } from '../scan/report.ts';
+
+/** What an image is, beside what was found in it. */
+export type ImageFacts = {
+  /** `linux/amd64` */
+  readonly platforms: readonly string[];
+  /** As os-release names them: `debian 12`. Empty: none says. */
+  readonly systems: readonly string[];
+  /** Compressed, as it is copied; what platforms share, once. */
+  readonly bytes: number;
+  /** Whether it runs as root on some platform, unless told otherwise. */
+  readonly root: boolean;
+};
 
 export type ScanContext = { readonly signal: AbortSignal; readonly log: (text: string) => void };
 
-/** The scanners, with the rules and advisories that this server has. They read repositories and layouts, and nothing else. */
+/** The scanners, with the rules and advisories that this server has. They read repositories and what they are handed, and nothing else. */
 export type Scanners = {
+  /** `waybill VERSION`, as in records. */
+  readonly scanner: string;
   /**
    * Credentials in the tree of a commit; with `since`, in everything that the commits after it brought, whether or not it is still there.
    */
@@ -25,10 +40,10 @@ export type Scanners = {
   ): Promise<ScanReport>;
   /** Vulnerable libraries of a tree. */
   dependencies(of: { readonly repository: string; readonly commit: GitOid }, context: ScanContext): Promise<ScanReport>;
-  /** What is in an image, from its OCI layout; and its list of components, as CycloneDX. `commit`: the tree that it was built from. */
+  /** What is in an image, wherever it is read from; and its list of components, as CycloneDX. */
   image(
     of: {
-      readonly layout: string;
+      readonly image: ImageReader;
       readonly digest: Digest;
       readonly name: string;
       /** Of what was built here: the tree that it was built from, and whose rules and VEX count. */
@@ -37,7 +52,7 @@ export type Scanners = {
       readonly salt: string | undefined;
     },
     context: ScanContext,
-  ): Promise<{ readonly report: ScanReport; readonly sbom: string }>;
+  ): Promise<{ readonly report: ScanReport; readonly sbom: string; readonly facts: ImageFacts }>;
   /**
    * What today's advisories say about a list of components that an earlier scan made. `source`: whose VEX counts. It began before the advisories were opened, so
    * that what is newer than its beginning may be missing in it, and nothing else.

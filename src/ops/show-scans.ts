@@ -1,6 +1,5 @@
 import type { ChangeView, FindingView, ScanView } from '../api/views.ts';
 import type { Digest } from '../kernel/digest.ts';
-import { WaybillError } from '../kernel/error.ts';
 import type { RunId } from '../kernel/ids.ts';
 import type { Scanned } from '../run/event.ts';
 import { parseRecord, type RecordedFinding, type ScanRecord } from '../scan/record.ts';
@@ -24,17 +23,6 @@ export async function scansOfChange(world: Pick<World, 'journal' | 'scanning'>, 
   const newest = Math.max(0, ...change.versions.map((version) => version.version));
   const run = change.runs.find((each) => each.event === 'change' && each.version === newest);
   return run ? showScans(world, run.id as RunId) : [];
-}
-
-/** @throws WaybillError NOT_FOUND for an import that nobody has looked into */
-export async function showImportScan(world: Pick<World, 'imports' | 'scanning'>, id: number): Promise<ScanView> {
-  const found = await world.imports.get(id);
-  if (!found) throw new WaybillError('NOT_FOUND', `there is no import ${id}`);
-  if (found.scan === undefined)
-    throw new WaybillError('NOT_FOUND', `import ${id} was not scanned`, {
-      fix: 'It is scanned when it is copied; one from before there were scans is asked for again.',
-    });
-  return recordView(`import ${id}`, found.scan, parseRecord(await world.scanning.documents.get('record', found.scan)));
 }
 
 async function viewOf(world: Pick<World, 'scanning'>, name: string, scanned: Scanned): Promise<ScanView> {

@@ -16,6 +16,8 @@ import { parsePersonId } from '../identity/person.ts';
 import type { RepositoryName, RunId } from '../kernel/ids.ts';
 import { silentLogger } from '../kernel/logger.ts';
 import { openLedger } from '../ledger/ledger.ts';
+import { openImports } from '../registry/imports.ts';
+import { registryMigrations } from '../registry/migrations.ts';
 import { ledgerMigrations } from '../ledger/migrations.ts';
 import { openJournal } from '../run/journal.ts';
 import { runMigrations } from '../run/migrations.ts';
@@ -29,7 +31,8 @@ import { inventoryMigrations } from '../scan/inventory/migrations.ts';
 import { scanMigrations } from '../scan/migrations.ts';
 import { sbomOf } from '../scan/sbom/cyclonedx.ts';
 import { openStore } from '../store/store.ts';
-import { indexMissed, indexPushed } from './index-images.ts';
+import type { DoneLook } from './import-look.ts';
+import { indexImported, indexMissed, indexPushed } from './index-images.ts';
 import { matchImagesAgain } from './match-again.ts';
 import { newlyVulnerable, where } from './where.ts';
 import type { World } from './world.ts';
@@ -56,7 +59,14 @@ async function place(t: TestContext) {
   const root = await mkdtemp(path.join(tmpdir(), 'waybill-where-'));
   t.after(() => rm(root, { recursive: true, force: true }));
   const store = openStore(path.join(root, 'waybill.db'));
-  await store.migrate([...ledgerMigrations, ...runMigrations, ...deployMigrations, ...scanMigrations, ...inventoryMigrations]);
+  await store.migrate([
+    ...ledgerMigrations,
+    ...runMigrations,
+    ...deployMigrations,
+    ...scanMigrations,
+    ...inventoryMigrations,
+    ...registryMigrations,
+  ]);
   const folder = path.join(root, 'advisories');
   const environments: Environment[] = [];
   const says = new Map<string, () => Promise<readonly RunningContainer[]>>();
@@ -68,6 +78,7 @@ async function place(t: TestContext) {
     store,
     ledger,
     journal: openJournal(store, systemClock),
+    imports: openImports(store, systemClock),
     releases: openReleases(store, systemClock),
     environments: { list: async () => environments },
     target: async ({ name }: Environment) =>
@@ -125,6 +136,25 @@ async function place(t: TestContext) {
         await world.journal.append(run, { type: 'run-finished' });
       }
       return { run, digest };
+    },
+    /** A third-party image that was looked into, vouched for and copied. */
+    async imported(name: string, tag: string, packages: readonly string[]) {
+      const digest = digestOf(`${name}:${tag}`);
+      const none = { critical: 0, high: 0, medium: 0, low: 0, unknown: 0, credentials: 0, habits: 0, gaps: 0 };
+      const look: DoneLook = {
+        state: 'done',
+        at: new Date().toISOString(),
+        record: digestOf('record'),
+        sbom: await documents.put('sbom', sbom(...packages)),
+        found: none,
+        components: packages.length,
+        image: { platforms: ['linux/amd64'], systems: [], bytes: 1, root: false },
+      };
+      const reference = `upstream.example/${name}:${tag}`;
+      const { id } = await world.imports.request({ reference, digest, repository: `import/${name}`, reason: 'x', requestedBy: 'dana' });
+      await world.imports.approve(id, 'rita', 1);
+      await world.imports.setScan(id, look.record, JSON.stringify(look));
+      return await world.imports.imported(id);
     },
     async release(environment: string, run: RunId, digest: Digest) {
       const { id } = await world.releases.start({
@@ -223,6 +253,58 @@ suite('waybill where', () => {
       ],
     );
     await assert.rejects(ask(at.world, 'lodash@<<'), { code: 'INVALID_INPUT' });
+  });
+
+  test('third-party images, with the pods that run them; a request that nobody has copied is not one', async (t) => {
+    await using at = await place(t);
+    const db = await at.imported('db', '1', ['lodash@1.0.0']);
+    await indexImported(at.world, db, signal);
+    // A crash before it was indexed.
+    const cache = await at.imported('cache', '1', ['lodash@1.5.0']);
+    const { id } = await at.world.imports.request({ ...db, reference: 'upstream.example/new:1', digest: digestOf('new') });
+    await at.world.imports.setLook(id, db.look);
+    at.environment('prod', async () => [container('db-0', db.digest)]);
+    assert.equal(await indexMissed(at.world, signal), 1);
+    assert.equal(await indexMissed(at.world, signal), 0);
+    const reply = await ask(at.world, 'lodash');
+    assert.deepEqual(endpoints.where.reply.parse(reply), reply);
+    assert.deepEqual(
+      reply.images.map(({ repository, import: number, run, use, pods }) => [repository, number, run, use, pods.map(({ pod }) => pod)]),
+      [
+        ['import/db', db.id, undefined, 'runs', ['db-0']],
+        ['import/cache', cache.id, undefined, 'registry', []],
+      ],
+    );
+    assert.equal(reply.unknownCount, 0);
+  });
+
+  test('a third-party image becomes vulnerable, and the newest import of its name is named', async (t) => {
+    await using at = await place(t);
+    await at.publish('other');
+    const old = await at.imported('db', '1', ['lodash@1.0.0']);
+    await indexImported(at.world, old, signal);
+    const newer = await at.imported('db', '2', ['lodash@2.0.0']);
+    await indexImported(at.world, newer, signal);
+    at.environment('prod', async () => [container('db-0', old.digest)]);
+    await at.publish('lodash');
+    await matchImagesAgain(at.world, signal);
+    const [news] = (await newlyVulnerable(at.world, { pods: true, better: true, signal })).news;
+    assert.deepEqual(
+      news?.images.map(({ repository, digest, newestWithout, pods }) => [repository, digest, newestWithout, pods.map(({ pod }) => pod)]),
+      [['import/db', old.digest, newer.digest, ['db-0']]],
+    );
+    assert.equal((await ask(at.world, 'CVE-2026-16')).images[0]?.import, old.id);
+  });
+
+  test('an import that was collected and came again is known again', async (t) => {
+    await using at = await place(t);
+    const first = await at.imported('db', '1', ['a@1.0.0']);
+    await indexImported(at.world, first, signal);
+    await at.world.scanning.inventory.forget([first], new Set());
+    assert.equal((await ask(at.world, 'a')).imageCount, 0);
+    assert.equal(await indexMissed(at.world, signal), 0, 'what went is not brought back');
+    await indexImported(at.world, await at.imported('db', '1', ['a@1.0.0']), signal);
+    assert.equal((await ask(at.world, 'a')).imageCount, 1);
   });
 
   test('whoever asks and leaves gets no answer that only looks whole', async (t) => {

@@ -111,7 +111,7 @@ function imageView(image: InventoryImage, uses: readonly EnvironmentUse[], pods:
   return {
     repository: image.repository,
     digest: image.digest,
-    run: image.run,
+    ...('run' in image ? { run: image.run } : { import: image.import }),
     indexedAt: image.indexedAt,
     inRegistry: image.collectedAt === undefined,
     use: pods.length > 0 ? 'runs' : releases.length > 0 ? 'released' : 'registry',

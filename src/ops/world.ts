@@ -72,6 +72,8 @@ export type World = {
   /** How long a generation of an environment's pull secret holds. */
   readonly pullSecretMs: number;
   readonly imports: Imports;
+  /** Wakes whoever looks into images that were asked for; returns at once. */
+  importAsked(): void;
   /** Whose signatures are trusted for images of other registries. */
   readonly upstreamTrust: UpstreamTrust;
   /** Hosts of registries that images may be imported from although their addresses are private. */

@@ -27,6 +27,8 @@ export type ImageImport = {
   readonly signatures?: string;
   /** Digest of the record of the scan of what was copied. */
   readonly scan?: Digest;
+  /** What scanners came to, as JSON of whoever asked them: before the copy, or at it. */
+  readonly look?: string;
   /** Why it was rejected, or what kept the last attempt to copy it. */
   readonly why?: string;
 };
@@ -49,7 +51,9 @@ export type Imports = {
   /** Keeps what a later look has found. */
   setSignatures(id: number, signatures: string): Promise<ImageImport>;
   /** Keeps what scanners found in what is copied. */
-  setScan(id: number, record: Digest): Promise<ImageImport>;
+  setScan(id: number, record: Digest, look: string): Promise<ImageImport>;
+  /** Keeps what was found before the copy, or, undefined, forgets it, so that somebody looks again. What is not `requested` any more stays as it is. */
+  setLook(id: number, look: string | undefined): Promise<ImageImport>;
   imported(id: number): Promise<ImageImport>;
   /** It stays approved, and is tried again. */
   failed(id: number, why: string): Promise<void>;
@@ -104,6 +108,7 @@ export function openImports(store: Store, clock: Clock): Imports {
           why: null,
           signatures: asked.signatures ?? null,
           scan: null,
+          look: null,
         })
         .returning('id')
         .executeTakeFirstOrThrow();
@@ -122,8 +127,17 @@ export function openImports(store: Store, clock: Clock): Imports {
         return { approvals: JSON.stringify(approvals), ...(approvals.length >= needed ? { state: 'approved' } : {}) };
       }),
     reject: (id, reviewer, why) => decide(id, () => ({ state: 'rejected', why: `${reviewer}: ${why}` })),
-    async setScan(id, scan) {
-      await db.updateTable('registry_import').set({ scan }).where('id', '=', id).execute();
+    async setLook(id, look) {
+      await db
+        .updateTable('registry_import')
+        .set({ look: look ?? null })
+        .where('id', '=', id)
+        .where('state', '=', 'requested')
+        .execute();
+      return await must(id);
+    },
+    async setScan(id, scan, look) {
+      await db.updateTable('registry_import').set({ scan, look }).where('id', '=', id).execute();
       return await must(id);
     },
     async setSignatures(id, signatures) {
@@ -153,6 +167,7 @@ type Row = {
   why: string | null;
   signatures: string | null;
   scan: string | null;
+  look: string | null;
 };
 
 function parseRow(row: Row & { id: number }): ImageImport {
@@ -172,5 +187,6 @@ function parseRow(row: Row & { id: number }): ImageImport {
     ...(row.why === null ? {} : { why: row.why }),
     ...(row.signatures === null ? {} : { signatures: row.signatures }),
     ...(row.scan !== null && isDigest(row.scan) ? { scan: row.scan } : {}),
+    ...(row.look === null ? {} : { look: row.look }),
   };
 }

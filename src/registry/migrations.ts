@@ -118,4 +118,10 @@ export const registryMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    id: '102-registry-import-look',
+    async up(db) {
+      await (db as unknown as Kysely<RegistryTables>).schema.alterTable('registry_import').addColumn('look', 'text').execute();
+    },
+  },
 ];

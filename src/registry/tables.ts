@@ -47,6 +47,8 @@ export type RegistryImportTable = {
   signatures: string | null;
   /** Digest of the record of the scan of what was copied; null: nobody looked. */
   scan: string | null;
+  /** JSON of what scanners came to, before the copy or at it; null until somebody has looked. */
+  look: string | null;
 };
 
 /** Whose signature is trusted for images of which upstreams. `required` is 0 or 1. */

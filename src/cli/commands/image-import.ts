@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { endpoints } from '../../api/endpoints.ts';
 import type { Client } from '../../api/client.ts';
 import type { ReplyOf } from '../../api/endpoint.ts';
+import { lookCell, lookLines } from '../../api/look-text.ts';
 import { scanReport } from '../../api/scan-report.ts';
 import { signaturesText } from '../../evidence/upstream/signatures-text.ts';
 import { WaybillError, isWaybillError } from '../../kernel/error.ts';
@@ -13,7 +14,7 @@ import { badge, plain, type Paint } from '../terminal.ts';
 
 type Import = ReplyOf<typeof endpoints.requestImport>;
 
-/** `waybill image import | imports | approve | reject`: third-party images, as a reviewed act. */
+/** `waybill image import | imports | look | scan-of | approve | reject`: third-party images, as a reviewed act. */
 export function imageImportCommands(image: Command, program: Command, context: CliContext): void {
   image
     .command('import <reference>')
@@ -26,6 +27,7 @@ export function imageImportCommands(image: Command, program: Command, context: C
       show(context, program, made, () => [
         `Import ${made.id}: ${plain(made.reference)} is ${made.digest} now.`,
         ...signatureLines(made),
+        `The server looks into it; what it finds: waybill image scan-of ${made.id}`,
         `Somebody else vouches for it: waybill image approve ${made.id}`,
       ]);
     });
@@ -36,13 +38,14 @@ export function imageImportCommands(image: Command, program: Command, context: C
       const all = await (await context.client()).call(endpoints.listImports);
       show(context, program, all, (paint, table) =>
         table(
-          ['IMPORT', 'STATE', 'REFERENCE', 'DIGEST', 'SIGNED', 'BY', 'APPROVED BY', 'REASON'],
+          ['IMPORT', 'STATE', 'REFERENCE', 'DIGEST', 'SIGNED', 'FOUND', 'BY', 'APPROVED BY', 'REASON'],
           all.map((each) => [
             String(each.id),
             badge(paint, each.state),
             plain(each.reference),
             `${each.digest.slice(0, 19)}…`,
             signedCell(paint, each),
+            plain(lookCell(each.look)),
             each.requestedBy,
             each.approvals.map((approval) => approval.reviewer).join(', '),
             plain(each.why ?? each.reason).slice(0, 80),
@@ -56,17 +59,31 @@ export function imageImportCommands(image: Command, program: Command, context: C
     .action(async (number: string) => {
       const client = await context.client();
       const asked = (await client.call(endpoints.listImports)).find((each) => each.id === wholeNumber(number));
-      for (const line of asked ? signatureLines(asked) : []) context.note(line);
+      for (const line of asked ? [...signatureLines(asked), ...lookLines(asked.look).map(plain)] : []) context.note(line);
       const approved = await client.call(endpoints.approveImport, { params: { id: wholeNumber(number) } });
       const done = approved.state === 'approved' ? await copied(client, approved, context) : approved;
       show(context, program, done, (paint) => told(done, paint, new URL(client.url).host));
     });
   image
     .command('scan-of <import>')
-    .description('What scanners found in an import when it was copied, as Markdown')
+    .description('What scanners found in an import, before it is copied and when it was, as Markdown')
     .action(async (number: string) => {
-      const view = await (await context.client()).call(endpoints.showImportScan, { params: { id: wholeNumber(number) } });
-      show(context, program, view, () => scanReport([view]).split('\n').map(plain));
+      const client = await context.client();
+      const view = await client.call(endpoints.showImportScan, { params: { id: wholeNumber(number) } });
+      const asked = (await client.call(endpoints.listImports)).find((each) => each.id === wholeNumber(number));
+      show(context, program, view, () => [
+        ...(asked
+          ? [`${plain(asked.reference)} is ${asked.digest}.`, ...signatureLines(asked), ...lookLines(asked.look).map(plain), '']
+          : []),
+        ...scanReport([view]).split('\n').map(plain),
+      ]);
+    });
+  image
+    .command('look <import>')
+    .description('Have the server look into an import again that waits for approvals: the last look failed, or is old')
+    .action(async (number: string) => {
+      const asked = await (await context.client()).call(endpoints.lookIntoImport, { params: { id: wholeNumber(number) } });
+      show(context, program, asked, () => [`The server looks into it; what it finds: waybill image scan-of ${asked.id}`]);
     });
   image
     .command('reject <import>')

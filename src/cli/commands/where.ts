@@ -94,6 +94,7 @@ function imageRows(image: WhereView['images'][number]): string[][] {
       : image.releases
           .slice(0, 3)
           .map(({ environment, id, status, current }) => `${environment}: release ${id}, ${current ? 'current' : status}`)),
+    ...(image.import === undefined ? [] : [`import ${image.import}`]),
     ...(image.inRegistry ? [] : ['no longer in the registry']),
   ];
   const has = image.has.map(({ purl, foundIn, way }) => [

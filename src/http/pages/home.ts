@@ -1,4 +1,5 @@
-import type { ChangeView, RepositoryView, RunRowView } from '../../api/views.ts';
+import { lookCell } from '../../api/look-text.ts';
+import type { ChangeView, ImportView, RepositoryView, RunRowView } from '../../api/views.ts';
 import type { NewlyVulnerableView } from '../../api/where-views.ts';
 import { html, type Html } from './html.ts';
 import { whyOf } from './run-parts.ts';
@@ -25,6 +26,8 @@ export type HomeData = {
     | { imported?: never; commit: string; run: number }
     | { imported: { number: number; reference: string } }
   ))[];
+  /** That wait for people. */
+  readonly imports: readonly ImportView[];
   readonly environments: readonly ReleaseRow[];
   readonly refusals: readonly { at: string; what: string; detail: string }[];
   readonly news: readonly NewlyVulnerableView[];
@@ -35,6 +38,7 @@ export function homePage(data: HomeData): Html {
   return html`<h1 class="unseen" data-open="5000">Overview</h1>
     ${section('changes', 'Changes', changes(data.changes), { live: true })} ${section('runs', 'Runs', runs(data.runs), { live: true })}
     ${section('images', 'Images with papers', images(data.images), { live: true })}
+    ${section('imports', 'Third-party images that wait', imports(data.imports), { live: true })}
     ${section('environments', 'Environments', environments(data.environments), { live: true })}
     ${section('vulnerable', 'Newly vulnerable', vulnerable(data.news), { live: true })}
     ${section('refusals', 'Refused', refusals(data.refusals), { live: true })}
@@ -91,7 +95,25 @@ function images(all: HomeData['images']): Html {
       html`<a href="/images/${image.digest}">${code(image.digest)}</a>`,
       image.repository,
       image.imported ? image.imported.reference : code(image.commit),
-      image.imported ? html`import ${image.imported.number}` : html`<a href="/runs/${image.run}">Run ${image.run}</a>`,
+      image.imported
+        ? html`<a href="/imports/${image.imported.number}">Import ${image.imported.number}</a>`
+        : html`<a href="/runs/${image.run}">Run ${image.run}</a>`,
+    ]),
+  );
+}
+
+function imports(all: HomeData['imports']): Html {
+  if (all.length === 0)
+    return empty('Nobody waits for an image of others. To ask for one: ', command('waybill image import REFERENCE --reason …'));
+  return table(
+    'Third-party images that were asked for and are not here, newest first',
+    ['Import', 'Reference', 'By', 'Approved by', 'Found in it'],
+    all.map((each) => [
+      html`<a href="/imports/${each.id}">Import ${each.id}</a>`,
+      html`<bdi>${each.reference}</bdi>`,
+      each.requestedBy,
+      each.approvals.map(({ reviewer }) => reviewer).join(', '),
+      lookCell(each.look),
     ]),
   );
 }

@@ -15,6 +15,7 @@ const sections = [
   ['changes', 'Changes'],
   ['runs', 'Runs'],
   ['images', 'Images'],
+  ['imports', 'Imports'],
   ['environments', 'Environments'],
   ['refusals', 'Refusals'],
 ] as const;

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ChangeView, RunView, ScanView, FindingView } from '../../api/views.ts';
+import type { ChangeView, ImportView, RunView, ScanView, FindingView } from '../../api/views.ts';
 import { changePage } from './change.ts';
 import { homePage } from './home.ts';
 import { html, Html } from './html.ts';
 import { imagePage } from './image.ts';
+import { importPage } from './import.ts';
 import { page } from './layout.ts';
 import { maxLines, tailOf, type LogLine } from './log.ts';
 import { failurePage, loginPage } from './login.ts';
@@ -121,11 +122,34 @@ const shownRun = (view: RunView, lines: readonly LogLine[] = []) =>
 function everywhere(text: string): Readonly<Record<string, string>> {
   const statement = { predicateType: text, predicate: { [text]: text, list: [text] } };
   const evil = { ...change, title: text, reviews: change.reviews.map((review) => ({ ...review, comment: text, reviewer: text })) };
+  const counts = { critical: 1, high: 0, medium: 0, low: 0, unknown: 0, credentials: 0, habits: 0, gaps: 0 };
+  const asked: ImportView = {
+    id: 1,
+    reference: text,
+    digest: text,
+    repository: text,
+    reason: text,
+    requestedBy: text,
+    requestedAt: at,
+    state: 'requested',
+    approvals: [{ reviewer: text, at }],
+    why: text,
+    look: {
+      state: 'done',
+      at,
+      record: text,
+      found: counts,
+      components: 1,
+      against: { import: 2, digest: text, fresh: counts, gone: 1 },
+      image: { platforms: [text], systems: [text], bytes: 1, root: true },
+    },
+  };
   const body = homePage({
     repositories: [{ name: text, protectedBranch: text, createdAt: at, cloneUrl: text }],
     changes: [evil],
     runs: [{ id: 1, repository: text, event: text, commit: text, status: 'passed', createdAt: text }],
     images: [{ digest: text, repository: text, commit: text, run: 1 }],
+    imports: [asked],
     environments: [{ environment: text, where: text, release: { repository: text, commit: text, run: 1, digests: [text], at: text } }],
     refusals: [{ at: text, what: text, detail: text }],
     news: [
@@ -183,6 +207,8 @@ function everywhere(text: string): Readonly<Record<string, string>> {
   return {
     home: body.text,
     change: changePage(evil, [evilScan]).text,
+    import: importPage({ view: asked, signatures: text, scan: evilScan }).text,
+    failedImport: importPage({ view: { ...asked, look: { state: 'failed', at, why: text } }, signatures: text, scan: undefined }).text,
     run: runPage({
       view: evilRun,
       scans: [evilScan],
@@ -243,7 +269,7 @@ test('plain text keeps letters, tabs and line breaks', () => {
 });
 
 test('an empty Waybill says on its first page what to do', () => {
-  const { text } = homePage({ repositories: [], changes: [], runs: [], images: [], environments: [], refusals: [], news: [] });
+  const { text } = homePage({ repositories: [], changes: [], runs: [], images: [], imports: [], environments: [], refusals: [], news: [] });
   for (const words of ['waybill repo add', 'refs/for/main', 'waybill environment add', 'Nothing was refused'])
     assert.ok(text.includes(words), words);
   assert.ok(!text.includes('<table'));

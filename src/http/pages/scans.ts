@@ -14,14 +14,16 @@ function scanView(scan: ScanView): Html {
   const { findings, covered } = scan;
   const bad = findings.filter((finding) => finding.fails);
   const rest = findings.filter((finding) => !finding.fails);
+  // Nothing makes it fail: "passed" would say more than is known.
+  const judged = scan.level !== 'report' || !scan.passed;
   return html`<div class="scan">
-    <h3>${scan.name} ${badge(scan.passed ? 'passed' : 'failed')}</h3>
+    <h3>${scan.name} ${judged ? badge(scan.passed ? 'passed' : 'failed') : undefined}</h3>
     ${scan.reasons.filter((reason) => !bad.some((finding) => reason.includes(finding.title))).map((reason) => html`<p class="note bad">${reason}</p>`)}
     ${bad.length > 0 && findingTable(`What makes the scan of ${scan.name} fail`, bad)}
     ${
       rest.length > 0 &&
       html`<details ${bad.length === 0 && rest.some((finding) => finding.isNew) && 'open'}>
-        <summary>${rest.length} that do not: known before, waived, or below the level</summary>
+        <summary>${rest.length} ${judged ? 'that do not: known before, waived, or below the level' : 'found; they fail nothing'}</summary>
         ${findingTable(`Other findings of ${scan.name}`, rest)}
       </details>`
     }
@@ -31,7 +33,7 @@ function scanView(scan: ScanView): Html {
       MB)${covered.components > 0 && html`, ${covered.components} components`}${
         covered.rules !== undefined && html`, with ${covered.rules} rules`
       }${covered.databases.map((each) => html`, ${each.advisories} advisories for ${each.ecosystem} of ${each.updatedAt.slice(0, 10)}`)}.
-      Skipped: ${covered.skippedCount}. Fails on: ${scan.level}. Record ${code(scan.record)}.
+      Skipped: ${covered.skippedCount}. ${judged && `Fails on: ${scan.level}.`} Record ${code(scan.record)}.
     </p>
   </div>`;
 }

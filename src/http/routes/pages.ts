@@ -9,6 +9,7 @@ import { listRefusals } from '../../ops/list-refusals.ts';
 import { showChange } from '../../ops/show-change.ts';
 import { showPapers } from '../../ops/show-papers.ts';
 import { listRuns, showRun } from '../../ops/show-run.ts';
+import { importView, showImport } from '../../ops/show-import.ts';
 import { scansOfChange, showScans } from '../../ops/show-scans.ts';
 import { newlyVulnerable } from '../../ops/where.ts';
 import type { World } from '../../ops/world.ts';
@@ -16,6 +17,7 @@ import { asWaybillError } from '../errors.ts';
 import { changePage } from '../pages/change.ts';
 import { homePage } from '../pages/home.ts';
 import { imagePage } from '../pages/image.ts';
+import { importPage } from '../pages/import.ts';
 import { icon } from '../pages/layout.ts';
 import { liveScript } from '../pages/live.ts';
 import { tailOf } from '../pages/log.ts';
@@ -71,7 +73,7 @@ export function pageRoutes(app: FastifyInstance, world: World, who: Authenticate
   app.post('/logout', async (request, reply) => reply.header('set-cookie', sessions.close(request.headers.cookie)).redirect('/login', 303));
 
   view('/', async () => {
-    const [changes, known, repositories, runs, releases, refusals, { news }] = await Promise.all([
+    const [changes, known, repositories, runs, releases, refusals, { news }, imports] = await Promise.all([
       world.source.listChanges({ limit: 20 }).then((all) => Promise.all(all.map((change) => showChange(world, change)))),
       world.papers.snapshot(),
       world.source.listRepositories(),
@@ -79,6 +81,7 @@ export function pageRoutes(app: FastifyInstance, world: World, who: Authenticate
       listCurrentReleases(world),
       listRefusals(world),
       newlyVulnerable(world, { pods: false, better: false, signal: AbortSignal.timeout(10_000) }),
+      world.imports.list(),
     ]);
     const body = homePage({
       repositories: repositories.map((repository) => repositoryOf(world, repository)),
@@ -92,6 +95,10 @@ export function pageRoutes(app: FastifyInstance, world: World, who: Authenticate
             ? { digest: image.digest, repository: image.repository, imported: image.imported }
             : { digest: image.digest, repository: image.repository, commit: image.source.commit, run: image.run },
         ),
+      imports: imports
+        .filter(({ state }) => state === 'requested' || state === 'approved')
+        .slice(0, 20)
+        .map(importView),
       environments: releases.map(({ release, ...place }) => ({
         ...place,
         ...(release
@@ -133,6 +140,11 @@ export function pageRoutes(app: FastifyInstance, world: World, who: Authenticate
       body: changePage(change, await scansOfChange(world, change)),
       script: liveScript,
     };
+  });
+
+  view('/imports/:id', async (request) => {
+    const shown = await showImport(world, numberIn(request));
+    return { title: `Import ${shown.view.id}`, body: importPage(shown), script: liveScript };
   });
 
   view('/images/:digest', async (request) => {

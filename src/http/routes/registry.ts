@@ -2,12 +2,12 @@ import type { FastifyInstance } from 'fastify';
 import { endpoints } from '../../api/endpoints.ts';
 import { checkRegistry } from '../../ops/check-registry.ts';
 import { collectRegistry } from '../../ops/collect-registry.ts';
-import { examinedOf } from '../../ops/examine-import.ts';
 import { approveImport, findImportUpdates, rejectImport, requestImport } from '../../ops/import-image.ts';
 import { clearMirror, listMirrors, showMirror, tuneMirror } from '../../ops/mirrors.ts';
+import { askForLook } from '../../ops/look-into-imports.ts';
 import { judgeBases } from '../../ops/judge-bases.ts';
 import { addUpstreamTrust, removeUpstreamTrust } from '../../ops/upstream-trust.ts';
-import { showImportScan } from '../../ops/show-scans.ts';
+import { importView, showImportScan } from '../../ops/show-import.ts';
 import type { World } from '../../ops/world.ts';
 import { serve, type Authenticate } from '../serve.ts';
 
@@ -25,15 +25,16 @@ export function registryRoutes(app: FastifyInstance, world: World, who: Authenti
       damages: damages.map((damage) => ({ ...damage, hits: [...damage.hits] })),
     };
   });
-  serve(app, who, endpoints.listImports, async () => (await world.imports.list()).map(importOf));
+  serve(app, who, endpoints.listImports, async () => (await world.imports.list()).map(importView));
   serve(app, who, endpoints.listImportUpdates, async ({ signal }) => {
     const { updates, unknown } = await findImportUpdates(world, signal);
     return { updates: [...updates], unknown: [...unknown] };
   });
-  serve(app, who, endpoints.requestImport, async ({ body, signal }, by) => importOf(await requestImport(world, by, body, signal)));
+  serve(app, who, endpoints.requestImport, async ({ body, signal }, by) => importView(await requestImport(world, by, body, signal)));
+  serve(app, who, endpoints.lookIntoImport, async ({ params }) => importView(await askForLook(world, params.id)));
   serve(app, who, endpoints.showImportScan, async ({ params }) => showImportScan(world, params.id));
-  serve(app, who, endpoints.approveImport, async ({ params }, by) => importOf(await approveImport(world, by, params.id)));
-  serve(app, who, endpoints.rejectImport, async ({ params, body }, by) => importOf(await rejectImport(world, by, params.id, body.why)));
+  serve(app, who, endpoints.approveImport, async ({ params }, by) => importView(await approveImport(world, by, params.id)));
+  serve(app, who, endpoints.rejectImport, async ({ params, body }, by) => importView(await rejectImport(world, by, params.id, body.why)));
   serve(app, who, endpoints.listUpstreamTrust, async () => (await world.upstreamTrust.list()).map(trustOf));
   serve(app, who, endpoints.addUpstreamTrust, async ({ body }, by) => trustOf(await addUpstreamTrust(world, by, body)));
   serve(app, who, endpoints.removeUpstreamTrust, async ({ params }, by) => trustOf(await removeUpstreamTrust(world, by, params.id)));
@@ -49,14 +50,6 @@ export function registryRoutes(app: FastifyInstance, world: World, who: Authenti
   });
   serve(app, who, endpoints.setMirror, async ({ params, body, signal }, by) => await tuneMirror(world, by, params.name, body, signal));
   serve(app, who, endpoints.clearMirror, async ({ params }, by) => await clearMirror(world, by, params.name));
-}
-
-type Import = Awaited<ReturnType<World['imports']['list']>>[number];
-
-function importOf(found: Import) {
-  const { signatures: _kept, ...rest } = found;
-  const signatures = examinedOf(found)?.signatures;
-  return { ...rest, approvals: found.approvals.map((each) => ({ ...each })), ...(signatures === undefined ? {} : { signatures }) };
 }
 
 type Trust = Awaited<ReturnType<World['upstreamTrust']['list']>>[number];

@@ -14,6 +14,8 @@ export type ImageLayers = {
     readonly layers: readonly {
       readonly digest: Digest;
       readonly mediaType: string;
+      /** In bytes, as it is stored. */
+      readonly size: number;
       readonly createdBy: string;
       open(): Promise<Readable>;
     }[];
@@ -47,6 +49,7 @@ export async function layersOf(reader: ImageReader): Promise<ImageLayers> {
         layers: manifest.image.layers.map((layer, index) => ({
           digest: layer.digest,
           mediaType: layer.mediaType,
+          size: layer.size,
           createdBy: (named ? history[index]?.created_by : undefined) ?? `layer ${index + 1} of ${manifest.image.layers.length}`,
           open: () => reader.blob(layer),
         })),

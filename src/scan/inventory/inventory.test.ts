@@ -100,7 +100,7 @@ async function setting(t: TestContext): Promise<Setting> {
     },
     async who(what, digests = [], limit = 50) {
       const { images } = await inventory.find(parseWanted(what), { digests, limit });
-      return images.map(({ repository, run }) => `${repository} ${run}`);
+      return images.map((image) => `${image.repository} ${'run' in image ? image.run : image.import}`);
     },
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
@@ -210,7 +210,7 @@ suite('which images have it', () => {
     assert.deepEqual(await s.who('GHSA-aaaa-bbbb-cccc'), []);
     const { images } = await s.inventory.find(parseWanted('a'), { digests: [], limit: 9 });
     assert.deepEqual(
-      images.map(({ run, collectedAt }) => [run, collectedAt !== undefined]),
+      images.map((image) => ['run' in image && image.run, image.collectedAt !== undefined]),
       [[2, true]],
     );
     assert.ok(await s.inventory.has({ repository: 'shop/web', digest: gone, run: 1 as RunId }));

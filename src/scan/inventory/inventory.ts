@@ -12,12 +12,11 @@ import { matchAgain, type MatchedAgain } from './match-again.ts';
 import { markTold, newlyVulnerable, type News, type NewsOptions } from './news.ts';
 import { chunks, type InventoryDb, type InventoryTables } from './tables.ts';
 import type { Wanted } from './wanted.ts';
-import { isIndexed, writeImage, type IndexedImage } from './write-image.ts';
+import { isIndexed, writeImage, type ImageOrigin, type IndexedImage, type WantedImage } from './write-image.ts';
 
-export type InventoryImage = {
+export type InventoryImage = ImageOrigin & {
   readonly repository: string;
   readonly digest: Digest;
-  readonly run: RunId;
   readonly indexedAt: string;
   /** When the registry collected it; it is kept because a release names it. */
   readonly collectedAt?: string;
@@ -39,12 +38,12 @@ export type Found = FoundComponents & {
   readonly looked: { readonly images: number; readonly components: number };
 };
 
-/** What every image that was built here consists of, in tables that are made for the question which images have a component. */
+/** What every image that was built or imported here consists of, in tables that are made for the question which images have a component. */
 export type Inventory = {
   /** The same image again changes nothing. @throws WaybillError INVALID_INPUT when the text is no SBOM */
   add(image: IndexedImage, sbom: string): Promise<void>;
-  /** True also for one that the registry has collected, unless this run made it again. */
-  has(image: Omit<IndexedImage, 'sbom'>): Promise<boolean>;
+  /** True also for one that the registry has collected, unless this run or import brought it again. */
+  has(image: WantedImage): Promise<boolean>;
   /** Those of the digests of which it is known what they consist of. */
   known(digests: readonly string[]): Promise<ReadonlySet<string>>;
   /** @param digests are shown whatever `limit` says @throws WaybillError INVALID_INPUT */
@@ -100,7 +99,7 @@ export function openInventory(store: Store, clock: Clock): Inventory {
         .map((row): InventoryImage => ({
           repository: row.repository,
           digest: row.digest as Digest,
-          run: row.run as RunId,
+          ...(row.import === null ? { run: row.run as RunId } : { import: row.import }),
           indexedAt: row.indexed_at,
           ...(row.collected_at === null ? {} : { collectedAt: row.collected_at }),
           components: (content.get(row.id) ?? []).flatMap((each, nth) => {

@@ -85,4 +85,10 @@ export const inventoryMigrations: readonly Migration[] = [
       await sql`CREATE INDEX inventory_component_changed ON inventory_component (changed_at)`.execute(db);
     },
   },
+  {
+    id: '103-inventory-imports',
+    async up(db) {
+      await db.schema.alterTable('inventory_image').addColumn('import', 'integer').execute();
+    },
+  },
 ];

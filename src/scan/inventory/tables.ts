@@ -23,7 +23,10 @@ export type InventoryTables = {
     readonly id: Generated<number>;
     readonly repository: string;
     readonly digest: string;
+    /** 0: no run has made it. */
     readonly run: number;
+    /** The import that brought it; null: a run has made it. */
+    readonly import: number | null;
     readonly sbom: string;
     readonly indexed_at: string;
     /** When the registry collected it. */

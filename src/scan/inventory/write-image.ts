@@ -7,17 +7,22 @@ import type { Component } from '../component.ts';
 import { inventoryFromSbom } from '../sbom/read-sbom.ts';
 import { chunks, type InventoryDb } from './tables.ts';
 
-export type IndexedImage = {
+/** How an image came into the registry: a run made it, or people vouched for it. Later ones of a kind have higher numbers. */
+export type ImageOrigin = { readonly run: RunId } | { readonly import: number };
+
+export type IndexedImage = ImageOrigin & {
   /** As the registry names it. */
   readonly repository: string;
   readonly digest: Digest;
-  readonly run: RunId;
   readonly sbom: Digest;
 };
 
+/** One of which it is asked whether it is there. */
+export type WantedImage = ImageOrigin & Pick<IndexedImage, 'repository' | 'digest'>;
+
 /** Components once, then the image with all that it has, in one transaction: an image is there whole or not at all. Again: nothing. @throws WaybillError INVALID_INPUT */
 export async function writeImage(db: InventoryDb, clock: Clock, image: IndexedImage, sbom: string): Promise<void> {
-  const { repository, digest, run } = image;
+  const { repository, digest } = image;
   if (await isIndexed(db, image)) return;
   const { inventory, sourceOnly } = inventoryFromSbom(sbom);
   const pathsOf = pathFinder(inventory);
@@ -40,7 +45,7 @@ export async function writeImage(db: InventoryDb, clock: Clock, image: IndexedIm
       for (const row of await trx.selectFrom('inventory_component').selectAll().where('purl', 'in', purls).execute())
         if (mine.has(identity(row))) ids.set(row.purl, row.id);
     }
-    // It was collected, and came again by another run.
+    // It was collected, and came again by another run or import.
     const old = trx.selectFrom('inventory_image').select('id').where('digest', '=', digest).where('repository', '=', repository);
     await trx.deleteFrom('inventory_content').where('image', 'in', old).execute();
     await trx.deleteFrom('inventory_image').where('digest', '=', digest).where('repository', '=', repository).execute();
@@ -49,7 +54,8 @@ export async function writeImage(db: InventoryDb, clock: Clock, image: IndexedIm
       .values({
         repository,
         digest,
-        run,
+        run: 'run' in image ? image.run : 0,
+        import: 'import' in image ? image.import : null,
         sbom: image.sbom,
         indexed_at: clock.now().toISOString(),
         collected_at: null,
@@ -69,15 +75,16 @@ export async function writeImage(db: InventoryDb, clock: Clock, image: IndexedIm
   });
 }
 
-/** Also one that was collected since, unless a later run has made it again. */
-export async function isIndexed(db: InventoryDb, { digest, repository, run }: Omit<IndexedImage, 'sbom'>): Promise<boolean> {
+/** Also one that was collected since, unless a later run or import has brought it again. */
+export async function isIndexed(db: InventoryDb, image: WantedImage): Promise<boolean> {
   const row = await db
     .selectFrom('inventory_image')
-    .select(['run', 'collected_at'])
-    .where('digest', '=', digest)
-    .where('repository', '=', repository)
+    .select(['run', 'import', 'collected_at'])
+    .where('digest', '=', image.digest)
+    .where('repository', '=', image.repository)
     .executeTakeFirst();
-  return row !== undefined && (row.collected_at === null || row.run >= run);
+  if (!row) return false;
+  return row.collected_at === null || ('run' in image ? row.run >= image.run : (row.import ?? 0) >= image.import);
 }
 
 /** A name of a project is told from a purl by its beginning. */
