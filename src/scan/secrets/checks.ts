@@ -3,6 +3,7 @@ import { base62Checksum } from './checksum.ts';
 import { judgeGeneric, judgePassword } from './generic.ts';
 import { judgeJwt } from './jwt.ts';
 import { isPlaceholder } from './placeholder.ts';
+import { isPublished } from './published.ts';
 import { judgePrivateKey } from './private-key.ts';
 
 type Check = (candidate: Candidate) => Judgement;
@@ -68,12 +69,19 @@ function safeDecode(text: string): string {
 /** Base32 after the prefix (IAM's identifiers): digits 0, 1, 8 and 9 do not occur in what is issued today. */
 const awsKey: Check = ({ value }) => (/^A[A-Z0-9]{3}[A-Z2-7]{16}$/.test(value) ? { validity: 'well-formed' } : {});
 
+/** Of a form that is told even where it is for show, as something that harms nobody. */
+const showOnly: Check = ({ value }) => (isPlaceholder(value) ? { severity: 'low', validity: 'malformed' } : {});
+
+const notPublished: Check = ({ value }) => (isPublished(value) ? undefined : {});
+
 const testOnly: Check = ({ value }) => (/test|sandbox/i.test(value) ? { severity: 'medium' } : {});
 
 /** Kubernetes' Secret: some value of `data` that is no template. */
 const kubernetes: Check = ({ value }) => {
   const encoded = /[A-Za-z0-9+/]{8,}={0,2}["']?\s*$/.exec(value)?.[0] ?? '';
-  return isPlaceholder(decode(encoded)) ? undefined : {};
+  const text = decode(encoded);
+  // Of a document, a word in it says nothing about the rest.
+  return text.length <= 40 && isPlaceholder(text) ? undefined : {};
 };
 
 /** A curl call's `-u user:password`. */
@@ -98,6 +106,8 @@ export const checks = {
   password,
   'aws-key': awsKey,
   'test-only': testOnly,
+  'show-only': showOnly,
+  'not-published': notPublished,
   kubernetes,
   'curl-user': curlUser,
   'well-formed': wellFormed,

@@ -123,7 +123,7 @@ export function judgePassword(candidate: Candidate): Judgement {
   const name = nameAround(text, nameEnd);
   if (harmless.test(name) || harmlessPath.test(path) || isPlaceholder(value)) return undefined;
   const classes = [/[a-z]/, /[A-Z]/, /\d/, /[^A-Za-z0-9]/].filter((each) => each.test(value)).length;
-  if (classes < 3 || !/\d/.test(value) || /^(?:pass|admin|root|user|test|demo|secret|welcome|qwerty|letmein)/i.test(value))
+  if (classes < 3 || !/\d/.test(value) || /^(?:pass|admin|root|user|test|demo|secret|welcome|qwerty|letmein)|passw(?:or)?d/i.test(value))
     return undefined;
   if (notRandom.some((shape) => shape.test(value)) || /[()[\];,]|:\/\/|=>|^\/|%[sd]/.test(value) || uuid.test(value)) return undefined;
   if (!/[:=]/.test(text.slice(nameEnd, valueStart))) return undefined;

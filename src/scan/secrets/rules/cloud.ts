@@ -174,6 +174,8 @@ export const cloudRules: readonly Rule[] = [
   token('gcp-api-key', 'Google API key', google, 'AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])', 'AIza<word:35>', {
     entropy: 4,
     severity: 'medium',
+    check: 'not-published',
+    allow: [{ expressions: ['abcdefghijklm'] }],
     none: ['AIzaSyabcdefghijklmnopqrstuvwxyz1234567'],
   }),
   token(
@@ -297,7 +299,6 @@ export const cloudRules: readonly Rule[] = [
     ['heroku'],
     '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}',
     '<uuid>',
-    { flags: 'i' },
   ),
   token('heroku-api-key-v2', 'Heroku API key', 'regenerate it under Account settings', 'HRKU-AA[0-9A-Za-z_-]{58}', 'HRKU-AA<word:58>', {
     entropy: 4,

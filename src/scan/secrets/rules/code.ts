@@ -24,6 +24,14 @@ export const codeRules: readonly Rule[] = [
     keywords: ['ghu_', 'ghs_'],
     found: ['ghu_<crc62>'],
   }),
+  token(
+    'github-app-token-stateless',
+    'GitHub app installation token, with a JSON Web Token in it',
+    github,
+    String.raw`ghs_\d{1,20}_eyJ[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{20,2000}`,
+    'ghs_<digits:6>_<jwt>',
+    { rank: 12, keywords: ['ghs_'] },
+  ),
   token('github-refresh-token', 'GitHub refresh token', github, 'ghr_[0-9a-zA-Z]{36,76}(?![0-9a-zA-Z])', 'ghr_<crc62>', {
     entropy: 3,
     check: 'crc62',
@@ -264,10 +272,12 @@ export const codeRules: readonly Rule[] = [
     '<add key="ClearTextPassword" value="<alnum:20>" />',
     {
       entropy: 1,
-      path: String.raw`(?:^|/)[nN]u[gG]et\.[cC]onfig$`,
+      path: String.raw`(?:^|/)[nN][uU][gG][eE][tT]\.[cC][oO][nN][fF][iI][gG]$`,
       in: 'nuget.config',
       check: 'password',
-      none: ['<add key="ClearTextPassword" value="%Password%" />'],
+      // Of Microsoft's manual.
+      allow: [{ expressions: ['^33f!!lloppa$', String.raw`^hal\+9ooo_da!sY$`] }],
+      none: ['<add key="ClearTextPassword" value="%Password%" />', '<add key="ClearTextPassword" value="33f!!lloppa" />'],
     },
   ),
   token(
@@ -443,6 +453,16 @@ export const codeRules: readonly Rule[] = [
     'sgp_<hex:16>_<hex:40>',
     { entropy: 3, found: ['sgp_<hex:40>', 'sgp_local_<hex:40>'] },
   ),
+  token(
+    'sourcegraph-cody-token',
+    'Sourcegraph Cody gateway token',
+    'revoke it under User settings',
+    'slk_[a-f0-9]{64}(?![a-f0-9])',
+    'slk_<hex:64>',
+    {
+      entropy: 3,
+    },
+  ),
   assigned(
     'sourcegraph-access-token-v1',
     'Sourcegraph access token, old form',
@@ -461,7 +481,7 @@ export const codeRules: readonly Rule[] = [
     'SonarQube token, old form',
     'revoke it under My account, Security',
     ['sonar_login', 'sonar_token', 'sonar.login', 'sonar.token', 'sonarlogin', 'sonartoken', 'sonar-login', 'sonar-token'],
-    '[A-Za-z0-9=_-]{40}',
+    '(?:sq[apu]_)?[A-Za-z0-9=_-]{40}',
     '<hex:40>',
     { entropy: 3, severity: 'medium' },
   ),
@@ -545,6 +565,7 @@ export const codeRules: readonly Rule[] = [
     ['bundle_enterprise__contribsys__com', 'bundle_gems__contribsys__com'],
     '[a-f0-9]{8}:[a-f0-9]{8}',
     '<hex:8>:<hex:8>',
+    { check: 'show-only' },
   ),
   around(
     'sidekiq-sensitive-url',

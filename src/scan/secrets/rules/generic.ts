@@ -28,6 +28,7 @@ export const genericRules: readonly Rule[] = [
         'password = "${DB_PASSWORD_2}"',
         'GITHUB_API_KEY=\nDYNATRACE_API_KEY=',
         'token = getToken("production-1")',
+        'token = "xoxp-1234-1234-1234-<hex:32>"',
         'SRCREV_moby = "<hex:40>"',
       ],
     },
@@ -41,11 +42,15 @@ export const genericRules: readonly Rule[] = [
     match: { kind: 'assigned', value: String.raw`(?<=["'\x60])[^\s"'\x60<>{}\\]{8,100}(?=["'\x60])` },
     check: 'generic-password',
     rank: 0,
+    // Of Microsoft's manual of NuGet.
+    allow: [{ expressions: ['^33f!!lloppa$', String.raw`^hal\+9ooo_da!sY$`] }],
     examples: {
       found: ['Hn7!rq<alnum:3>#Xc2'],
       none: [
         'password = "correct horse battery"',
         'password: "Password1"',
+        'password: "CleartextPassword1"',
+        'password = "hal+9ooo_da!sY"',
         "label = 'password:Required'",
         'password = "changeme123!"',
         'type="password" name="pwd1"',

@@ -491,7 +491,7 @@ export const platformRules: readonly Rule[] = [
     'encrypt anew for another key',
     'AGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}',
     'AGE-SECRET-KEY-1<bech:58>',
-    { severity: 'critical' },
+    { severity: 'critical', repeats: true },
   ),
   token(
     'ionic-api-token',
@@ -548,4 +548,43 @@ export const platformRules: readonly Rule[] = [
     entropy: 3.5,
     keywords: ['nf-'],
   }),
+  token(
+    'vercel-token',
+    'Vercel token',
+    'delete it under Account settings, Tokens',
+    'vc[pairk]_[A-Za-z0-9]{40,60}(?![A-Za-z0-9])',
+    'vcp_<alnum:40>',
+    { entropy: 3.8, severity: 'critical', keywords: ['vcp_', 'vca_', 'vci_', 'vcr_', 'vck_'], found: ['vca_<alnum:56>'] },
+  ),
+  token('ubidots-token', 'Ubidots token', 'delete it under API credentials', 'BBFF-[A-Za-z0-9]{30}(?![A-Za-z0-9])', 'BBFF-<alnum:30>', {
+    entropy: 3.5,
+  }),
+  token(
+    'fleetbase-api-key',
+    'Fleetbase API key',
+    'roll it in the console',
+    'flb_live_[A-Za-z0-9]{20}(?![A-Za-z0-9])',
+    'flb_live_<alnum:20>',
+    {
+      entropy: 3.3,
+    },
+  ),
+  token(
+    'ramp-client-secret',
+    'Ramp client secret',
+    'rotate it under Developer',
+    'ramp_sec_[A-Za-z0-9]{48}(?![A-Za-z0-9])',
+    'ramp_sec_<alnum:48>',
+    {
+      entropy: 3.8,
+    },
+  ),
+  around(
+    'tines-webhook-url',
+    'Tines webhook with its secret',
+    'change the secret of the webhook',
+    String.raw`(https://[\w-]{1,60}\.tines\.com/webhook/[a-z0-9]{32}/[a-z0-9]{32})(?![a-z0-9])`,
+    { before: 80, after: 80, keywords: ['.tines.com/webhook/'] },
+    'https://shop-7.tines.com/webhook/<hex:32>/<hex:32>',
+  ),
 ];

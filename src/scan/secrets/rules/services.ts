@@ -48,9 +48,13 @@ export const serviceRules: readonly Rule[] = [
     'access_token$production$<lower:16>$<hex:32>',
     { severity: 'critical', check: 'test-only' },
   ),
-  token('square-access-token', 'Square access token', square, String.raw`sq0atp-[\w-]{22}(?![\w-])`, 'sq0atp-<word:22>', {
+  token('square-access-token', 'Square access token', square, String.raw`sq0atp-[\w-]{22,60}(?![\w-])`, 'sq0atp-<word:22>', {
     severity: 'critical',
     entropy: 2,
+  }),
+  assigned('square-access-token-v1', 'Square access token, short form', square, ['square'], String.raw`EAAA[\w-]{22,59}`, 'EAAA<word:30>', {
+    severity: 'critical',
+    entropy: 3.5,
   }),
   token('square-access-token-v2', 'Square access token', square, String.raw`EAAA[\w-]{60}(?![\w-])`, 'EAAA<word:60>', {
     severity: 'critical',
@@ -316,7 +320,8 @@ export const serviceRules: readonly Rule[] = [
     slack,
     String.raw`xox[ar]-(?:\d-)?[0-9a-zA-Z]{8,48}`,
     'xoxa-2-<alnum:30>',
-    { entropy: 2, keywords: ['xoxa-', 'xoxr-'] },
+    // Numbers of workspaces have one digit many times.
+    { entropy: 2, keywords: ['xoxa-', 'xoxr-'], repeats: true, found: ['xoxa-2-511111111-31111111111-<hex:18>'] },
   ),
   token(
     'slack-session-token',
@@ -374,7 +379,7 @@ export const serviceRules: readonly Rule[] = [
     ['discord'],
     '[A-Za-z0-9=_-]{32}',
     '<word:32>',
-    { entropy: 3.3 },
+    { entropy: 3 },
   ),
   around(
     'telegram-bot-token',
@@ -533,7 +538,7 @@ export const serviceRules: readonly Rule[] = [
     ['nexmo', 'vonage'],
     '[A-Za-z0-9]{16}',
     '<alnum:16>',
-    { entropy: 3.2 },
+    { entropy: 2.8 },
   ),
   assigned(
     'mattermost-access-token',

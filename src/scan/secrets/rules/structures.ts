@@ -265,6 +265,25 @@ export const structureRules: readonly Rule[] = [
     { path: String.raw`\.ya?ml$`, in: 'secret.yaml', check: 'password', rank: 9, flags: '' },
   ),
   around(
+    'database-client-password',
+    'Password given to a database client',
+    'change the password there',
+    String.raw`\b(?:PGPASSWORD|MYSQL_PWD|REDISCLI_AUTH)[ \t]{0,3}=[ \t]{0,3}["']?([^\s"'\x60$<>{}()%;|&]{6,100})|\b(?:mysql(?:dump|admin|import)?|mariadb(?:-dump|-admin)?|mongo(?:sh|dump|restore)?)[ \t][^\n|;&]{0,200}?--password[= ]["']?([^\s"'\x60$<>{}()%;|&]{6,100})`,
+    {
+      before: 240,
+      after: 120,
+      keywords: ['pgpassword', 'mysql_pwd', 'rediscli_auth', '--password='],
+    },
+    'PGPASSWORD=Hn7!rq<alnum:6> psql -h db',
+    {
+      check: 'password',
+      rank: 5,
+      severity: 'medium',
+      found: ['mysql -u shop --password=Hn7!rq<alnum:6> -h db.shop.net'],
+      none: ['PGPASSWORD=postgres psql', 'export PGPASSWORD="$DB_PASSWORD"', 'mysql -u root --password=secret', 'PGPASSWORD=%PASS%'],
+    },
+  ),
+  around(
     'netrc-password',
     'Password in .netrc',
     'change the password, or revoke the token there',
