@@ -62,7 +62,7 @@ function rule(id: string, findings: readonly WeighedFinding[]): object {
   return {
     id,
     shortDescription: { text: found?.kind === 'gap' ? 'Something could not be looked at' : (found?.title ?? id) },
-    ...(found?.kind === 'vulnerability' && found.url !== undefined ? { helpUri: found.url } : {}),
+    ...(found?.kind === 'vulnerability' && found.url !== undefined && isUri(found.url) ? { helpUri: found.url } : {}),
     help: { text: found?.fix ?? '' },
     defaultConfiguration: { level: levels[severity] },
     properties: { 'security-severity': scores[severity], tags: ['security'] },
@@ -100,11 +100,17 @@ function result(finding: WeighedFinding, ruleIndex: number): object {
   };
 }
 
+/** An advisory's link is whatever somebody wrote (RFC 3986: ASCII, and no blanks). */
+function isUri(text: string): boolean {
+  return /^https?:\/\/[\w.:[\]-]+(?:[/?#][!#$&-;=?-Z_a-z~[\]%]*)?$/.test(text) && URL.canParse(text) && !/%(?![0-9a-f]{2})/i.test(text);
+}
+
 function location(place: Place): object {
   const [file = place.path] = place.path.split(' → ');
   return {
     physicalLocation: {
-      artifactLocation: { uri: file.split('/').map(encodeURIComponent).join('/') },
+      // What is no character (half of a pair, as JSON can write it) has no encoding.
+      artifactLocation: { uri: file.toWellFormed().split('/').map(encodeURIComponent).join('/') },
       ...(place.line === undefined
         ? {}
         : { region: { startLine: place.line, ...(place.column === undefined ? {} : { startColumn: place.column }) } }),

@@ -29,6 +29,7 @@ export type SbomOptions = {
   readonly vulnerabilities?: readonly VulnerabilityFinding[];
 };
 
+const longestVersion = 1_024;
 const rootRef = 'waybill:subject';
 const names = { sha1: 'SHA-1', sha256: 'SHA-256', sha384: 'SHA-384', sha512: 'SHA-512' } as const;
 
@@ -44,7 +45,7 @@ export function sbomOf(options: SbomOptions): string {
     metadata: {
       ...(timestamp === undefined ? {} : { timestamp }),
       tools: { components: [{ type: 'application', name: tool, version }] },
-      component: { 'bom-ref': rootRef, ...subject },
+      component: { 'bom-ref': rootRef, ...subject, version: shown(subject.version) },
       ...(gaps.length === 0
         ? {}
         : { properties: gaps.map(({ path, detail }) => ({ name: 'waybill:not-read', value: `${path}: ${detail}` })) }),
@@ -74,7 +75,7 @@ function componentOf(component: Component, sourceOnly: boolean): object {
     type: 'library',
     ...(group === undefined ? {} : { group }),
     name: group === undefined ? name : name.slice(slash + 1),
-    version,
+    version: shown(version),
     purl,
     scope: scope === 'runtime' ? 'required' : scope === 'optional' ? 'optional' : 'excluded',
     ...(hashes.length === 0 ? {} : { hashes: hashes.map(({ algorithm, hex }) => ({ alg: names[algorithm], content: hex })) }),
@@ -86,6 +87,11 @@ function componentOf(component: Component, sourceOnly: boolean): object {
       ...places.slice(0, 20).map((place) => ({ name: 'waybill:place', value: placeText(place) })),
     ],
   };
+}
+
+/** The schema has no room for more; the purl has all of it. A lock file can say that it is anything. */
+function shown(version: string | undefined): string | undefined {
+  return version !== undefined && version.length > longestVersion ? `${version.slice(0, longestVersion - 1)}…` : version;
 }
 
 /** Everything has an entry, as the specification advises: one without `dependsOn` needs nothing. */

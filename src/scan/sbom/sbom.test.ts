@@ -113,6 +113,41 @@ test('it is valid by the official schema of CycloneDX 1.6', async () => {
   await assert.rejects(validate(broken));
 });
 
+test('it is valid whatever stands in lock files, names of folders and advisories', async () => {
+  const odd = [' ', 'ü/ß', 'a b@c#d?e', '\u001b[2J', '\ud800', 'x'.repeat(5_000), 'javascript:alert(1)', '%zz'];
+  const strange: Inventory = {
+    components: odd.map((text, index) =>
+      component(`pkg:npm/odd-${index}@1`, {
+        name: text,
+        version: text,
+        ecosystem: text,
+        places: [{ path: text, line: 1 }],
+        scope: 'optional',
+      }),
+    ),
+    needs: new Map([
+      ...odd.map((text): [string, string[]] => [`./${text}`, ['pkg:npm/odd-0@1', 'pkg:npm/nowhere@1', `./${text}`]]),
+      ['pkg:npm/odd-1@1', odd.map((_, index) => `pkg:npm/odd-${index}@1`)],
+    ]),
+  };
+  const vulnerabilities = odd.map((text, index): VulnerabilityFinding => ({
+    ...(found[0] as VulnerabilityFinding),
+    key: `odd ${index}`,
+    id: text,
+    aliases: [text, text, 'GHSA-1'],
+    title: text,
+    fix: '',
+    url: text,
+    vector: text,
+    purl: `pkg:npm/odd-${index}@1`,
+  }));
+  const gaps = odd.map((text) => ({ path: text, reason: 'limit' as const, detail: text }));
+  for (const subject of odd)
+    await validate(
+      sbomOf({ ...options, inventory: strange, subject: { type: 'application', name: subject, version: subject }, vulnerabilities, gaps }),
+    );
+});
+
 test('equal inventories give equal bytes, whenever they are made', () => {
   assert.equal(sbomOf(options), sbomOf({ ...options, inventory: { ...inventory, needs: new Map([...inventory.needs].toReversed()) } }));
   const number = (text: string) => (JSON.parse(text) as { serialNumber: string }).serialNumber;
