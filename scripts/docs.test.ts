@@ -92,6 +92,7 @@ const program = await commandLine({
   out: unused,
   note: unused,
   readStdin: unused,
+  stdin: unused,
   exitWith: unused,
   client: unused,
   credentials: unused,

@@ -18,6 +18,8 @@ export type CliContext = {
   /** One line to standard error: progress, warnings. */
   note(line: string): void;
   readStdin(): Promise<string>;
+  /** As it comes, however much it is. */
+  stdin(): AsyncIterable<Buffer>;
   /** The status the process ends with; 0 unless a command says otherwise. */
   exitWith(status: number): void;
   /** A client for the server that the user is logged in at. @throws WaybillError UNAUTHENTICATED */

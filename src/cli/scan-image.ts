@@ -18,6 +18,7 @@ import type { ImageScanOptions } from './image-scan-options.ts';
 import { openImage } from './open-image.ts';
 import { vexOfTree, waiversOf } from './repository-claims.ts';
 import { scannedTree } from './scanned-tree.ts';
+import { plain } from './terminal.ts';
 
 export type ScannedImage = {
   readonly image: ImageLayers;
@@ -36,14 +37,14 @@ export async function runImageScan(context: CliContext, text: string, options: I
   const waivers = await waiversOf(root);
   const documents = await vexOfTree(root);
   const rules = options.rules === undefined ? await repositoryRules(root) : await readRules(path.resolve(context.cwd, options.rules));
-  for (const note of rules.notes) context.note(note);
+  for (const note of rules.notes) context.note(plain(note));
   using stack = new DisposableStack();
   const image = chosen(await layersOf(await openImage(context, text, stack)), options.platform);
   const database = stack.use(
     await openDatabase(options.database === undefined ? context.advisories : path.resolve(context.cwd, options.database)),
   );
   const {
-    report: plain,
+    report: found,
     inventory,
     unread,
   } = await scanImage({
@@ -56,10 +57,10 @@ export async function runImageScan(context: CliContext, text: string, options: I
     signal,
     ...(context.interactive && context.colour ? { onProgress: progress(context) } : {}),
   });
-  const vulnerabilities = plain.findings.filter((finding) => finding.kind === 'vulnerability');
+  const vulnerabilities = found.findings.filter((finding) => finding.kind === 'vulnerability');
   const said = applyVex({ findings: vulnerabilities, documents }).findings;
-  const others = plain.findings.filter((finding) => finding.kind !== 'vulnerability');
-  const report: ScanReport = { ...plain, findings: worstFirst([...said, ...others]) };
+  const others = found.findings.filter((finding) => finding.kind !== 'vulnerability');
+  const report: ScanReport = { ...found, findings: worstFirst([...said, ...others]) };
   const verdict = judgeScan({ report, fail: options.fail, waivers, now: systemClock.now(), databaseDays: options.databaseDays });
   const missing = (report.coverage.databases ?? []).filter(({ advisories }) => advisories === 0).map(({ ecosystem }) => ecosystem);
   return { image, report, verdict, inventory, unread, missing };

@@ -11,7 +11,7 @@ import type { Severity } from '../scan/severity.ts';
 import type { CliContext } from './context.ts';
 import { wantsJson } from './output.ts';
 import { sarif } from './scan-sarif.ts';
-import { painter, plain, type Paint } from './terminal.ts';
+import { painter, plain, plainName, safeJson, type Paint } from './terminal.ts';
 
 /** The scan could not be made: status 2, unlike 1, which a gate gives that has looked and says no. */
 export class CouldNotLook extends Error {}
@@ -61,9 +61,9 @@ export async function tellScan(
   const text = other
     ? await other()
     : format === 'json'
-      ? JSON.stringify(scanJson(report, verdict), null, 2)
+      ? safeJson(scanJson(report, verdict))
       : format === 'sarif'
-        ? JSON.stringify(sarif(report, verdict), null, 2)
+        ? safeJson(sarif(report, verdict))
         : scanTable(report, verdict, painter(colour)).join('\n');
   if (options.output === undefined) context.out(text);
   else await writeFile(path.resolve(context.cwd, options.output), `${text}\n`);
@@ -91,14 +91,14 @@ const shownPlaces = 5;
 export function scanTable(report: ScanReport, verdict: ScanVerdict, paint: Paint): string[] {
   const lines: string[] = [];
   for (const finding of verdict.findings) lines.push(...findingLines(finding, paint), '');
-  for (const note of verdict.notes) lines.push(`${paint('yellow', 'note')} ${plain(note)}`);
+  for (const note of verdict.notes) lines.push(`${paint('yellow', 'note')} ${plainName(note)}`);
   if (verdict.passed) {
     const accepted = verdict.findings.length;
     lines.push(`${paint('green', '✔')} ${accepted === 0 ? 'Nothing found.' : `${accepted} known or accepted, nothing that fails.`}`);
   } else {
     lines.push(`${paint('red', '✘')} ${verdict.findings.filter((each) => each.fails).length} of ${verdict.findings.length} fail.`);
     const untold = verdict.reasons.filter((reason) => !verdict.findings.some((finding) => reason.includes(finding.title)));
-    lines.push(...untold.map((reason) => `  ${plain(reason)}`));
+    lines.push(...untold.map((reason) => `  ${plainName(reason)}`));
   }
   lines.push(paint('dim', coverageLine(report.coverage)));
   return lines;
@@ -116,7 +116,7 @@ function findingLines(finding: WeighedFinding, paint: Paint): string[] {
           ? ''
           : 'known';
   const lines = [
-    `${paint(styles[finding.severity], finding.severity.padEnd(8))}  ${paint('bold', plain(finding.title))}${state === '' ? '' : `  ${paint('dim', plain(state))}`}`,
+    `${paint(styles[finding.severity], finding.severity.padEnd(8))}  ${paint('bold', plainName(finding.title))}${state === '' ? '' : `  ${paint('dim', plainName(state))}`}`,
   ];
   for (const place of finding.places.slice(0, shownPlaces)) {
     const at = place.line === undefined ? '' : `:${place.line}${place.column === undefined ? '' : `:${place.column}`}`;
@@ -126,12 +126,12 @@ function findingLines(finding: WeighedFinding, paint: Paint): string[] {
           .map((commit) => commit.slice(0, 10))
           .join(', ')}${place.commits.length > 3 ? ', …' : ''}`
       : '';
-    lines.push(`          ${plain(place.path)}${at}${commits}${layerOf(place)}`);
+    lines.push(`          ${plainName(place.path)}${at}${commits}${layerOf(place)}`);
   }
   if (finding.places.length > shownPlaces) lines.push(`          and ${finding.places.length - shownPlaces} more places`);
   if (finding.kind === 'secret')
     lines.push(
-      `          ${paint('dim', `${finding.rule}:${finding.fingerprint}${finding.validity === 'unknown' ? '' : `  ${finding.validity}`}`)}`,
+      `          ${paint('dim', `${plainName(finding.rule)}:${finding.fingerprint}${finding.validity === 'unknown' ? '' : `  ${finding.validity}`}`)}`,
     );
   if (finding.kind === 'vulnerability')
     for (const way of finding.paths.slice(0, 2)) lines.push(`          ${paint('dim', `by ${plain(way.map(shortPurl).join(' › '))}`)}`);

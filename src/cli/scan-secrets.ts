@@ -12,10 +12,11 @@ import { derivedSalt } from '../scan/secrets/fingerprint.ts';
 import { readRules, repositoryRules } from '../scan/secrets/repository-rules.ts';
 import { ScannedBlobs } from '../scan/secrets/scanned-blobs.ts';
 import { scanSecrets, type SecretScan } from '../scan/secrets/scan-secrets.ts';
-import { memorySource } from '../scan/tree-source.ts';
+import { streamSource } from '../scan/tree-source.ts';
 import { noWaivers, parseWaivers, waiversPath, type Waivers } from '../scan/waivers.ts';
 import type { CliContext } from './context.ts';
 import type { SecretOptions } from './secret-options.ts';
+import { plain } from './terminal.ts';
 
 type Told = { readonly report: ScanReport; readonly verdict: ScanVerdict; readonly waived?: string };
 
@@ -40,7 +41,7 @@ export async function runSecretScan(context: CliContext, where: string | undefin
   const waivers: Waivers = text === undefined ? noWaivers : parseWaivers(text);
   const salt = waivers.salt ?? derivedSalt(repository ? await rootCommits({ folder }, signal) : []);
   const rules = options.rules === undefined ? await repositoryRules(root) : await readRules(path.resolve(context.cwd, options.rules));
-  for (const note of rules.notes) context.note(note);
+  for (const note of rules.notes) context.note(plain(note));
 
   const scan = {
     rules: rules.set,
@@ -76,8 +77,7 @@ async function chooseSource(
   rules: SecretScan['rules'],
 ): Promise<Chosen> {
   const place = { folder: isFolder ? target : path.dirname(target) };
-  if (where === '-')
-    return { scan: { source: memorySource('standard input', [{ path: '-', content: await context.readStdin() }]) }, mustHaveFiles: false };
+  if (where === '-') return { scan: { source: streamSource('standard input', '-', context.stdin()) }, mustHaveFiles: false };
   if (!options.history && options.range === undefined && !options.staged) {
     if (options.ignored || !isFolder) return { scan: { source: folderSource(target) }, mustHaveFiles: true };
     if (!repository) throw new WaybillError('INVALID_INPUT', `${target} is in no Git repository`, { fix: 'Leave out --no-ignored.' });

@@ -20,6 +20,19 @@ export function plain(text: string): string {
   return stripVTControlCharacters(text).replace(unsafe, '\uFFFD').replaceAll('\n', '\n      ');
 }
 
+/** The same in one line, for names: a file may be called whatever its maker likes, with ends of lines in it. */
+export function plainName(text: string): string {
+  return plain(text.replaceAll('\n', '\\n').replaceAll('\t', '\\t'));
+}
+
+/** JSON that shows nothing on a terminal but itself: JSON leaves most of what moves the cursor as it is. The value stays the same. */
+export function safeJson(value: unknown): string {
+  return JSON.stringify(value, null, 2).replaceAll(
+    /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
 const marks: Readonly<Record<string, readonly [string, Style]>> = {
   passed: ['✔', 'green'],
   reused: ['↺', 'green'],

@@ -38,6 +38,7 @@ const context: CliContext = {
   out: (line) => void process.stdout.write(`${line}\n`),
   note: (line) => void process.stderr.write(`${line}\n`),
   readStdin: () => text(process.stdin),
+  stdin: () => process.stdin,
   exitWith: (status) => {
     process.exitCode = status;
   },

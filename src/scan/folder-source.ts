@@ -46,6 +46,8 @@ export function listedSource(what: string, folder: string, paths: (signal: Abort
         const info = stat(join(folder, path));
         if (info?.isFile()) yield diskFile(join(folder, path), path, info.size);
         else if (info) skip({ path, reason: 'excluded', detail: info.isSymbolicLink() ? 'a link, not followed' : 'not a file' });
+        // What is listed and not there was deleted; but what cannot be named may well be there.
+        else if (path.includes('\uFFFD')) skip({ path, reason: 'unreadable', detail: 'its name is not UTF-8' });
       }
     },
   };

@@ -61,6 +61,33 @@ export function memorySource(what: string, files: readonly { readonly path: stri
   };
 }
 
+/** One file that comes as a stream and ends when it likes: standard input. What is not read of it is closed. */
+export function streamSource(what: string, path: string, chunks: AsyncIterable<Buffer>): TreeSource {
+  return {
+    what,
+    async *files() {
+      yield { path, size: 0, pieces: () => joined(chunks) };
+    },
+  };
+}
+
+async function* joined(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let held: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of chunks)
+    for (let rest = chunk; rest.length > 0;) {
+      const part = rest.subarray(0, pieceBytes - size);
+      rest = rest.subarray(part.length);
+      held.push(part);
+      size += part.length;
+      if (size < pieceBytes) continue;
+      yield Buffer.concat(held, size);
+      held = [];
+      size = 0;
+    }
+  yield Buffer.concat(held, size);
+}
+
 function* cut(bytes: Buffer): Generator<Buffer> {
   for (let at = 0; at === 0 || at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
 }

@@ -22,13 +22,17 @@ const always: readonly string[] = [
 ];
 const deadline = 30 * 60_000;
 const mostOutput = 1024 ** 3;
+const mostLine = 1024 * 1024;
 
-/** Chunks of what a git command prints. @throws WaybillError GIT_FAILED, MISSING_PROGRAM, CANCELLED, LIMIT_EXCEEDED */
+/**
+ * Chunks of what a git command prints. `input` may come while the command runs, from another one.
+ * @throws WaybillError GIT_FAILED, MISSING_PROGRAM, CANCELLED, LIMIT_EXCEEDED, and what the input throws
+ */
 export async function* gitOutput(
   place: GitPlace,
   args: readonly string[],
   signal: AbortSignal,
-  input?: Iterable<string>,
+  input?: Iterable<string> | AsyncIterable<string>,
 ): AsyncGenerator<Buffer> {
   using limit = withDeadline(signal, deadline, `git ${args[0] ?? ''}`);
   const child = spawn('git', [...always, ...args], {
@@ -48,10 +52,17 @@ export async function* gitOutput(
   });
   // What git does not want to read any more is told by its exit code.
   child.stdin.on('error', () => {});
-  Readable.from(input ?? []).pipe(child.stdin);
+  const source = Readable.from(input ?? []);
+  let failed: unknown;
+  source.on('error', (error) => {
+    failed = error;
+    child.stdin.end();
+  });
+  source.pipe(child.stdin);
   try {
     yield* child.stdout as AsyncIterable<Buffer>;
     const { code, error } = await ended;
+    if (failed !== undefined) throw failed;
     if (limit.signal.aborted && isWaybillError(limit.signal.reason)) throw limit.signal.reason;
     if (signal.aborted) throw new WaybillError('CANCELLED', `git ${args[0] ?? ''} was stopped`, { cause: signal.reason });
     if (error && 'code' in error && error.code === 'ENOENT') throw new WaybillError('MISSING_PROGRAM', 'git', { cause: error });
@@ -61,9 +72,31 @@ export async function* gitOutput(
         fix: 'Read what Git says above; give the path of a Git repository, and commits that it has.',
       });
   } finally {
+    source.destroy();
     child.kill('SIGKILL');
     await ended;
   }
+}
+
+/** Lines of what a git command prints, without their ends, as they come. @throws like `gitOutput`, and LIMIT_EXCEEDED for a line without an end */
+export async function* gitLines(place: GitPlace, args: readonly string[], signal: AbortSignal): AsyncGenerator<string> {
+  let held: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of gitOutput(place, args, signal)) {
+    let at = 0;
+    for (let end = chunk.indexOf(0x0a); end >= 0; end = chunk.indexOf(0x0a, at)) {
+      const last = chunk.subarray(at, end);
+      yield (held.length === 0 ? last : Buffer.concat([...held, last])).toString('utf8');
+      held = [];
+      size = 0;
+      at = end + 1;
+    }
+    const rest = chunk.subarray(at);
+    size += rest.length;
+    if (size > mostLine) throw new WaybillError('LIMIT_EXCEEDED', `git ${args[0] ?? ''} printed a line of more than ${mostLine} bytes`);
+    if (rest.length > 0) held.push(rest);
+  }
+  if (held.length > 0) yield Buffer.concat(held).toString('utf8');
 }
 
 /** All that a git command prints. @throws like `gitOutput` */
@@ -88,12 +121,12 @@ export type GitObject =
  */
 export async function* readObjects(
   place: GitPlace,
-  names: Iterable<string>,
+  names: Iterable<string> | AsyncIterable<string>,
   pieceBytes: number,
   signal: AbortSignal,
 ): AsyncGenerator<GitObject> {
-  const lines = (function* () {
-    for (const name of names) yield `${name}\n`;
+  const lines = (async function* () {
+    for await (const name of names) yield `${name}\n`;
   })();
   const reader = new ByteReader(gitOutput(place, ['cat-file', '--batch', '--buffer'], signal, lines));
   try {

@@ -1,17 +1,17 @@
 import { listedSource } from '../folder-source.ts';
 import { pieceBytes, type TreeSource } from '../tree-source.ts';
-import { gitText, readObjects, type GitPlace } from './objects.ts';
+import { gitLines, gitText, readObjects, type GitPlace } from './objects.ts';
 
 type Entry = { readonly blob: string; readonly path: string };
 
 /** A commit's or a tree's files. Links and submodules are left out. */
 export function gitTreeSource(place: GitPlace, tree: string): TreeSource {
-  return blobSource(place, `the tree of ${tree}`, async (signal) => {
+  return blobSource(place, `the tree of ${tree}`, async function* (signal) {
     const listed = await gitText(place, ['ls-tree', '-r', '-z', '--full-tree', safe(tree)], signal);
-    return nul(listed).flatMap((line) => {
+    for (const line of nul(listed)) {
       const [, mode = '', type, blob = '', path = ''] = /^(\d+) (\w+) ([0-9a-f]+)\t(.*)$/s.exec(line) ?? [];
-      return type === 'blob' && mode !== '120000' ? [{ blob, path }] : [];
-    });
+      if (type === 'blob' && mode !== '120000') yield { blob, path };
+    }
   });
 }
 
@@ -27,11 +27,10 @@ export function gitRangeSource(place: GitPlace, base: readonly string[], head: s
   const [first] = base;
   return {
     added: blobSource(place, what, (signal) => reachableBlobs(place, [head, '--not', ...base], signal)),
-    before: blobSource(place, `the state before ${what}`, async (signal) =>
-      first === undefined
-        ? []
-        : (await rawDiff(place, ['diff-tree', '-r', '-z', '--raw', '--no-renames', '--no-abbrev', first, head], signal)).before,
-    ),
+    before: blobSource(place, `the state before ${what}`, async function* (signal) {
+      if (first === undefined) return;
+      yield* (await rawDiff(place, ['diff-tree', '-r', '-z', '--raw', '--no-renames', '--no-abbrev', first, head], signal)).before;
+    }),
   };
 }
 
@@ -43,9 +42,9 @@ export function gitPushSource(place: GitPlace, head: string, tip: string | undef
 
 /** Every blob of the history of all branches and tags, each once, but for those in `known`. */
 export function gitHistorySource(place: GitPlace, known: { has(blob: string): boolean }, refs: readonly string[] = ['--all']): TreeSource {
-  return blobSource(place, 'the whole history', async (signal) =>
-    (await reachableBlobs(place, refs, signal)).filter(({ blob }) => !known.has(blob)),
-  );
+  return blobSource(place, 'the whole history', async function* (signal) {
+    for await (const entry of reachableBlobs(place, refs, signal)) if (!known.has(entry.blob)) yield entry;
+  });
 }
 
 /** What the next commit would bring. */
@@ -54,8 +53,12 @@ export function gitStagedSource(place: GitPlace): ChangeSource {
   const diff = (signal: AbortSignal) =>
     rawDiff(place, ['diff', '--cached', '-z', '--raw', '--no-renames', '--no-abbrev', '--no-ext-diff'], signal);
   return {
-    added: blobSource(place, 'what is staged', async (signal) => (await diff(signal)).after),
-    before: blobSource(place, 'the last commit', async (signal) => (await diff(signal)).before),
+    added: blobSource(place, 'what is staged', async function* (signal) {
+      yield* (await diff(signal)).after;
+    }),
+    before: blobSource(place, 'the last commit', async function* (signal) {
+      yield* (await diff(signal)).before;
+    }),
   };
 }
 
@@ -104,21 +107,20 @@ export async function commitsOf(
   return found;
 }
 
-function blobSource(place: GitPlace, what: string, list: (signal: AbortSignal) => Promise<readonly Entry[]>): TreeSource {
+/** What is listed is read while the rest is still being listed: git works on both at once, and no list is held. */
+function blobSource(place: GitPlace, what: string, list: (signal: AbortSignal) => AsyncIterable<Entry>): TreeSource {
   return {
     what,
     async *files({ signal, skip }) {
-      const entries = await list(signal);
-      let index = 0;
-      for await (const object of readObjects(
-        place,
-        (function* () {
-          for (const { blob } of entries) yield blob;
-        })(),
-        pieceBytes,
-        signal,
-      )) {
-        const path = entries[index++]?.path ?? object.name;
+      const asked: string[] = [];
+      const names = async function* () {
+        for await (const { blob, path } of list(signal)) {
+          asked.push(path);
+          yield blob;
+        }
+      };
+      for await (const object of readObjects(place, names(), pieceBytes, signal)) {
+        const path = asked.shift() ?? object.name;
         if ('missing' in object)
           skip({ path, reason: 'unreadable', detail: `the repository lacks the object ${object.name.slice(0, 12)}` });
         else yield { path, size: object.size, blob: object.name, pieces: () => object.pieces() };
@@ -127,16 +129,13 @@ function blobSource(place: GitPlace, what: string, list: (signal: AbortSignal) =
   };
 }
 
-async function reachableBlobs(place: GitPlace, revisions: readonly string[], signal: AbortSignal): Promise<readonly Entry[]> {
+async function* reachableBlobs(place: GitPlace, revisions: readonly string[], signal: AbortSignal): AsyncGenerator<Entry> {
   const args = ['rev-list', '--objects', '--filter=object:type=blob', '--filter-provided-objects', ...revisions.map(safeOrOption)];
-  const text = (await gitText(place, args, signal)).toString('utf8');
-  const entries: Entry[] = [];
-  for (const line of text.split('\n')) {
+  for await (const line of gitLines(place, args, signal)) {
     const space = line.indexOf(' ');
     // A link's target is a blob too, and is read like any other text: history does not say what it was.
-    if (line !== '') entries.push(space < 0 ? { blob: line, path: line } : { blob: line.slice(0, space), path: line.slice(space + 1) });
+    if (line !== '') yield space < 0 ? { blob: line, path: line } : { blob: line.slice(0, space), path: line.slice(space + 1) };
   }
-  return entries;
 }
 
 async function rawDiff(place: GitPlace, args: readonly string[], signal: AbortSignal): Promise<{ before: Entry[]; after: Entry[] }> {

@@ -5,7 +5,7 @@ import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { WaybillError, isWaybillError, messageOf } from '../../kernel/error.ts';
 import { pieceBytes } from '../tree-source.ts';
 import { zstdFrames } from '../../oci/zstd-frames.ts';
-import { tarEntries, type TarHeader } from './tar-entries.ts';
+import { tarEntries, type TarHeader } from '../tar-entries.ts';
 
 /** An entry of a layer (image-spec layer.md). */
 export type LayerEntry = Omit<TarHeader, 'name'> & {

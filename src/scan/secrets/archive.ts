@@ -1,12 +1,12 @@
 import { Readable } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
-import { extract } from 'tar-stream';
-import { fromBuffer, type Entry, type ZipFile } from 'yauzl';
 import { messageOf } from '../../kernel/error.ts';
 import { zstdFrames } from '../../oci/zstd-frames.ts';
 import type { Skipped } from '../coverage.ts';
+import { tarEntries } from '../tar-entries.ts';
 import { pieceBytes } from '../tree-source.ts';
 import type { ScanLimits } from './limits.ts';
+import { zipEntries } from './zip-entries.ts';
 
 export type ArchiveKind = 'gzip' | 'zstd' | 'tar' | 'zip' | 'xz' | 'bzip2' | '7z' | 'rar';
 
@@ -29,8 +29,8 @@ export function archiveKind(bytes: Buffer): ArchiveKind | undefined {
   return found?.[0];
 }
 
-/** What one archive of the tree may still unpack to, with every archive in it. */
-export type ArchiveBudget = { bytes: number; entries: number };
+/** What one archive of the tree may still unpack to, with every archive in it, and how it is told that it is used up. */
+export type ArchiveBudget = { bytes: number; entries: number; readonly over: string };
 
 export type ArchiveVisitor = {
   readonly limits: ScanLimits;
@@ -83,7 +83,8 @@ async function inflate(
   budget: ArchiveBudget,
   visitor: ArchiveVisitor,
 ): Promise<void> {
-  const source = Readable.from(content);
+  // One piece at a time: by default sixteen would wait, a megabyte each.
+  const source = Readable.from(content, { highWaterMark: 1 });
   source.on('error', (error) => through.destroy(error));
   source.pipe(through);
   const name = (path.split(/\/| → /).at(-1) ?? '').replace(/\.(?:t?gz|zst|z)$/i, '') || 'content';
@@ -96,20 +97,9 @@ async function inflate(
 }
 
 async function openTar(path: string, content: AsyncIterable<Buffer>, budget: ArchiveBudget, visitor: ArchiveVisitor): Promise<void> {
-  const tar = extract();
-  const source = Readable.from(content);
-  source.on('error', (error) => tar.destroy(error));
-  source.pipe(tar);
-  try {
-    for await (const entry of tar) {
-      takeEntry(budget, visitor);
-      if (entry.header.type === 'file' || entry.header.type === 'contiguous-file')
-        await visitor.entry(`${path} → ${entry.header.name}`, pieces(entry as AsyncIterable<Buffer>, budget, visitor));
-      entry.resume();
-    }
-  } finally {
-    source.destroy();
-    tar.destroy();
+  for await (const entry of tarEntries(content)) {
+    takeEntry(budget, visitor);
+    if (entry.kind === 'file') await visitor.entry(`${path} → ${entry.name}`, pieces(entry.content(), budget, visitor));
   }
 }
 
@@ -121,44 +111,12 @@ async function openZip(path: string, content: AsyncIterable<Buffer>, budget: Arc
     if (size > visitor.limits.zipBytes) throw new OverBudget(`a zip file of more than ${visitor.limits.zipBytes} bytes`);
     held.push(piece);
   }
-  const zip = await new Promise<ZipFile>((resolve, reject) => {
-    fromBuffer(Buffer.concat(held, size), { lazyEntries: true, autoClose: false, strictFileNames: false }, (error, opened) =>
-      opened ? resolve(opened) : reject(error ?? new Error('it cannot be opened')),
-    );
-  });
-  for (;;) {
-    const entry = await nextEntry(zip);
-    if (!entry) return;
+  for await (const entry of zipEntries(held)) {
     takeEntry(budget, visitor);
-    const name = `${path} → ${entry.fileName}`;
-    if (entry.fileName.endsWith('/')) continue;
-    if (entry.isEncrypted()) visitor.skip({ path: name, reason: 'unknown-format', detail: 'it is encrypted' });
-    else if (entry.compressionMethod !== 0 && entry.compressionMethod !== 8)
-      visitor.skip({ path: name, reason: 'unknown-format', detail: `zip method ${entry.compressionMethod} is not unpacked` });
-    else {
-      const stream = await new Promise<Readable>((resolve, reject) => {
-        zip.openReadStream(entry, (error, opened) => (opened ? resolve(opened) : reject(error ?? new Error('it cannot be read'))));
-      });
-      try {
-        await visitor.entry(name, pieces(stream as AsyncIterable<Buffer>, budget, visitor));
-      } finally {
-        stream.destroy();
-      }
-    }
+    const name = `${path} → ${entry.name}`;
+    if (entry.content === undefined) visitor.skip({ path: name, reason: 'unknown-format', detail: entry.why });
+    else await visitor.entry(name, pieces(entry.content(), budget, visitor));
   }
-}
-
-function nextEntry(zip: ZipFile): Promise<Entry | undefined> {
-  return new Promise((resolve, reject) => {
-    const done = (act: () => void) => {
-      zip.removeAllListeners();
-      act();
-    };
-    zip.once('entry', (entry) => done(() => resolve(entry)));
-    zip.once('end', () => done(() => resolve(undefined)));
-    zip.once('error', (error: Error) => done(() => reject(error)));
-    zip.readEntry();
-  });
 }
 
 function takeEntry(budget: ArchiveBudget, { limits, signal }: ArchiveVisitor): void {
@@ -167,13 +125,13 @@ function takeEntry(budget: ArchiveBudget, { limits, signal }: ArchiveVisitor): v
 }
 
 /** The same bytes in pieces of one size, as long as the budget lasts. */
-async function* pieces(chunks: AsyncIterable<Buffer>, budget: ArchiveBudget, { limits, signal }: ArchiveVisitor): AsyncGenerator<Buffer> {
+async function* pieces(chunks: AsyncIterable<Buffer>, budget: ArchiveBudget, { signal }: ArchiveVisitor): AsyncGenerator<Buffer> {
   let held: Buffer[] = [];
   let size = 0;
   for await (const chunk of chunks) {
     signal.throwIfAborted();
     budget.bytes -= chunk.length;
-    if (budget.bytes < 0) throw new OverBudget(`it unpacks to more than ${limits.unpackedBytes} bytes`);
+    if (budget.bytes < 0) throw new OverBudget(budget.over);
     held.push(chunk);
     size += chunk.length;
     if (size >= pieceBytes) {

@@ -67,9 +67,10 @@ export function detect(set: RuleSet, chunk: Chunk, closed: ReadonlySet<CompiledR
   set.automaton.search(bytes, (keyword, end) => {
     const start = end - (set.keywords[keyword]?.length ?? 0);
     for (const rule of set.byKeyword[keyword] ?? []) {
-      if ((binary && !rule.inBinary) || closed.has(rule) || full || !pathFits(rule, path)) continue;
-      const text = textOf();
+      if ((binary && !rule.inBinary) || closed.has(rule) || full) continue;
       progress.rule = rule;
+      if (!pathFits(rule, path)) continue;
+      const text = textOf();
       const { match } = rule.rule;
       switch (match.kind) {
         case 'token': {
@@ -126,13 +127,15 @@ export function detect(set: RuleSet, chunk: Chunk, closed: ReadonlySet<CompiledR
   });
 
   for (const rule of everywhere) {
-    if (closed.has(rule) || !pathFits(rule, path)) continue;
-    const text = textOf();
+    if (closed.has(rule)) continue;
     progress.rule = rule;
+    if (!pathFits(rule, path)) continue;
+    const text = textOf();
     const group = rule.rule.match.kind === 'everywhere' ? (rule.rule.match.group ?? 0) : 0;
     for (const found of text.matchAll(rule.expression)) add(rule, fromMatch(found, 0, found.index, group));
     progress.rule = undefined;
   }
+  progress.rule = undefined;
   return { hits: withoutOverlaps(hits), full };
 }
 

@@ -1,7 +1,7 @@
 import { checks } from './checks.ts';
 import { createHash } from 'node:crypto';
-import type { Chunk, Hit } from './detect.ts';
-import type { RuleSet } from './rule-set.ts';
+import type { Chunk, Hit, Progress } from './detect.ts';
+import type { CompiledRule, RuleSet } from './rule-set.ts';
 
 const sniffed = 8_000;
 
@@ -20,11 +20,18 @@ export function toUtf8(bytes: Buffer): Buffer | undefined {
 }
 
 /** Rules about whole files: by their first bytes, or, where a rule names none, by the path alone. */
-export function judgeFile(set: RuleSet, { bytes, path, now }: Chunk): readonly Hit[] {
+export function judgeFile(
+  set: RuleSet,
+  { bytes, path, now }: Chunk,
+  closed: ReadonlySet<CompiledRule>,
+  progress: Progress,
+): readonly Hit[] {
   if (set.files.length === 0 || bytes.length === 0) return [];
   let head: string | undefined;
   return set.files.flatMap((compiled): Hit[] => {
     const { rule } = compiled;
+    if (closed.has(compiled)) return [];
+    progress.rule = compiled;
     if (compiled.path && !compiled.path.test(path)) return [];
     if (rule.match.kind !== 'file' || (rule.match.magic === undefined && !compiled.path)) return [];
     if (rule.match.magic !== undefined && !compiled.expression.test((head ??= bytes.toString('hex', 0, 64)))) return [];

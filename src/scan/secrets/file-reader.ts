@@ -18,9 +18,14 @@ export type ReaderOptions = {
   skip(skipped: Skipped): void;
 };
 
+/** What archives may unpack to for each byte that was read: what real ones do, several times over. */
+const ratio = 20;
+
 /** Cuts files into parts: small ones are one, large ones are windows, archives are what is in them. */
 export class FileReader {
   readonly #options: ReaderOptions;
+  #read = 0;
+  #unpacked = 0;
 
   constructor(options: ReaderOptions) {
     this.#options = options;
@@ -29,8 +34,20 @@ export class FileReader {
   /** @returns bytes that were read. @throws what the file's `pieces` throws */
   async read(file: TreeFile, state: FileState): Promise<number> {
     const { limits } = this.#options;
-    const budget: ArchiveBudget = { bytes: limits.unpackedBytes, entries: limits.archiveEntries };
-    return this.#content(file.path, file.pieces(), state, budget, 0);
+    const left = Math.max(0, limits.unpackedTotal + ratio * this.#read - this.#unpacked);
+    const bytes = Math.min(limits.unpackedBytes, left);
+    const over =
+      bytes === limits.unpackedBytes
+        ? `it unpacks to more than ${bytes} bytes`
+        : `the archives unpack to more than ${limits.unpackedTotal} bytes, and to more than ${ratio} times what they take`;
+    const budget: ArchiveBudget = { bytes, entries: limits.archiveEntries, over };
+    try {
+      const read = await this.#content(file.path, file.pieces(), state, budget, 0);
+      this.#read += read;
+      return read;
+    } finally {
+      this.#unpacked += bytes - Math.max(0, budget.bytes);
+    }
   }
 
   async #content(

@@ -4,6 +4,8 @@ export type ScanLimits = {
   readonly fileBytes: number;
   /** Of what one archive unpacks to, with everything in it. */
   readonly unpackedBytes: number;
+  /** Of what all archives of a scan unpack to, besides twenty times what was read: a thousand bombs take no longer than some. */
+  readonly unpackedTotal: number;
   readonly archiveEntries: number;
   /** An archive in an archive in an archive. */
   readonly archiveDepth: number;
@@ -13,16 +15,20 @@ export type ScanLimits = {
   readonly decodeDepth: number;
   /** One piece of text with one rule that is too slow. */
   readonly milliseconds: number;
+  /** How often one rule may take longer before it is used no more, and how often all together before nothing more is looked at. */
+  readonly strikes: { readonly rule: number; readonly all: number };
   readonly findings: number;
 };
 
 export const defaultLimits: ScanLimits = {
   fileBytes: 128 * 1024 * 1024,
   unpackedBytes: 512 * 1024 * 1024,
+  unpackedTotal: 4 * 1024 ** 3,
   archiveEntries: 50_000,
   archiveDepth: 3,
   zipBytes: 64 * 1024 * 1024,
   decodeDepth: 2,
   milliseconds: 2_000,
+  strikes: { rule: 3, all: 20 },
   findings: 5_000,
 };

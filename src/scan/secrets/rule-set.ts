@@ -44,7 +44,7 @@ export type RuleSet = {
 
 export type RuleSetOptions = { readonly allow?: readonly Allow[]; readonly gitleaksComments?: boolean };
 
-/** @throws WaybillError INVALID_INPUT naming the rule whose expression cannot be compiled, or an id that is there twice */
+/** @throws WaybillError INVALID_INPUT naming the rule whose expression cannot be compiled, an id that is there twice, or more keywords than are searched for */
 export function compileRules(rules: readonly Rule[], options: RuleSetOptions = {}): RuleSet {
   const seen = new Set<string>();
   for (const { id } of rules) {
@@ -52,8 +52,21 @@ export function compileRules(rules: readonly Rule[], options: RuleSetOptions = {
     seen.add(id);
   }
   const compiled = rules.map(compileRule);
-  const keywords = [...new Set(rules.flatMap((rule) => rule.keywords))];
-  const byKeyword = keywords.map((keyword) => compiled.filter(({ rule }) => rule.keywords.includes(keyword)));
+  const rulesOf = new Map<string, CompiledRule[]>();
+  let letters = 0;
+  for (const each of compiled)
+    for (const keyword of new Set(each.rule.keywords)) {
+      const same = rulesOf.get(keyword);
+      if (same) same.push(each);
+      else {
+        rulesOf.set(keyword, [each]);
+        letters += keyword.length;
+      }
+    }
+  if (letters > mostKeywordLetters)
+    throw new WaybillError('INVALID_INPUT', `the keywords of the rules have ${letters} letters, more than ${mostKeywordLetters}`);
+  const keywords = [...rulesOf.keys()];
+  const byKeyword = [...rulesOf.values()];
   const allow = (options.allow ?? []).map((each) => compileAllow(each, 'the allow list'));
   const facts = [rules.map((rule) => ({ ...rule, examples: undefined })), options.allow ?? [], engine];
   return {
@@ -69,8 +82,11 @@ export function compileRules(rules: readonly Rule[], options: RuleSetOptions = {
   };
 }
 
+/** All together. Each letter takes some hundred bytes; Waybill's own have some thousands. */
+const mostKeywordLetters = 100_000;
+
 /** Goes up when the engine judges otherwise by the same rules, so that what was scanned before is scanned again. */
-const engine = 1;
+const engine = 2;
 
 const how = { token: 'yd', assigned: 'y', around: 'gd', everywhere: 'gd', file: '' } as const;
 

@@ -13,7 +13,8 @@ const now = new Date('2026-03-01T00:00:00Z');
 function find(text: string, path = 'example'): readonly Hit[] {
   const bytes = text.startsWith('hex:') ? Buffer.from(text.slice(4).padEnd(200, '0'), 'hex') : Buffer.from(text);
   const chunk = { bytes, path, binary: isBinary(bytes), now };
-  return [...judgeFile(set, chunk), ...detect(set, chunk, new Set(), { rule: undefined }).hits];
+  const progress = { rule: undefined };
+  return [...judgeFile(set, chunk, new Set(), progress), ...detect(set, chunk, new Set(), progress).hits];
 }
 
 const ids = (hits: readonly Hit[]) => hits.map(({ rule }) => rule.rule.id);

@@ -9,6 +9,7 @@ import { FileReader } from './file-reader.ts';
 import { Fingerprints } from './fingerprint.ts';
 import { makeFindings, type CommitsOf } from './findings.ts';
 import { defaultLimits, type ScanLimits } from './limits.ts';
+import { Patience } from './patience.ts';
 import type { RuleSet } from './rule-set.ts';
 import { scanParts, type FileState, type Located, type Part } from './scan-chunks.ts';
 
@@ -36,7 +37,7 @@ const batchBytes = 1024 * 1024;
 const batchParts = 512;
 
 /**
- * Looks for credentials in every file of a source, in this thread, and gives back to others between batches of four megabytes. No network, no writing; memory does not grow with the tree.
+ * Looks for credentials in every file of a source, in this thread, and gives back to others between batches of a megabyte. No network, no writing; memory does not grow with the tree.
  * Values leave it only as slow hashes.
  * @throws WaybillError CANCELLED, and what the source throws as a whole
  */
@@ -77,6 +78,7 @@ async function look(
   told: (skipped: Skipped) => void,
 ): Promise<{ located: Located[]; files: number; bytes: number }> {
   const { rules, signal } = scan;
+  const patience = new Patience(limits.strikes);
   const now = scan.clock.now();
   const located: Located[] = [];
   let files = 0;
@@ -94,6 +96,7 @@ async function look(
       rules,
       parts,
       limits,
+      patience,
       now,
       (each, part) => {
         part.file.dirty = true;
@@ -108,7 +111,8 @@ async function look(
         told(skipped);
       },
     );
-    for (const { file, last } of parts) if (last && !file.dirty && file.blob !== undefined) scan.onClean?.(file.blob);
+    for (const { file, last } of patience.isTried ? [] : parts)
+      if (last && !file.dirty && file.blob !== undefined) scan.onClean?.(file.blob);
     scan.onProgress?.({ files, bytes });
     await setImmediate();
     signal.throwIfAborted();

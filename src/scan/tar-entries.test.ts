@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { tarEntries } from './tar-entries.ts';
-import { tarOf } from './test-image.ts';
+import { tarOf } from './image/test-image.ts';
 
 /** A header with a right checksum. */
 function header(

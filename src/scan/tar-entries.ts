@@ -1,4 +1,4 @@
-import { WaybillError } from '../../kernel/error.ts';
+import { WaybillError } from '../kernel/error.ts';
 
 /** A header of a tar archive (POSIX.1-2024 pax, ustar; GNU tar's long names). */
 export type TarHeader = {
