@@ -236,7 +236,7 @@ test('scanning, from the push to the gate', limit, async (t) => {
         looks.map(({ predicate: { waybill: of } }) => (of.again ? of.worst : 'of the run')),
         ['of the run', 'of the run', 'low', 'critical'],
       );
-      await must(dana.waybill('verify', image));
+      assert.match(await must(dana.waybill('verify', image)), /the worst that is open is critical/);
       assert.match(await must(dana.waybill('trace', better)), /worst open.*critical/);
       assert.equal((await scans(waybill, (await known())?.run ?? 0)).at(-1)?.name, 'image web, looked at again');
       await waybill.stop('SIGKILL');

@@ -4,6 +4,8 @@ import { endpoints } from '../api/endpoints.ts';
 import { parseKeyRing } from '../evidence/keys.ts';
 import { bundleMediaType, largestBundle } from '../evidence/bundle.ts';
 import { subjectMatches } from '../evidence/statement.ts';
+import { newestOf, type Look } from '../evidence/statements/look.ts';
+import { vulnerabilitiesPredicate, vulnerabilitiesType, type Vulnerabilities } from '../evidence/statements/vulnerabilities.ts';
 import { vsaType } from '../evidence/statements/vsa.ts';
 import { imageSummaryPredicate } from '../evidence/statements/summary.ts';
 import { verifyBundle } from '../evidence/verify.ts';
@@ -27,6 +29,8 @@ export type VerifiedImage = {
   readonly digest: Digest;
   readonly ok: boolean;
   readonly papers: readonly VerifiedPaper[];
+  /** The newest look at its vulnerabilities among the papers that fit. */
+  readonly look?: Look;
   readonly missing: readonly string[];
 };
 
@@ -53,6 +57,7 @@ export async function verifyImage(context: CliContext, text: string, keys: { pap
   const checkpoint = recorded.checkpoint === '' ? undefined : verifyCheckpoint(recorded.checkpoint, [parseVerifierKey(keys.ledger)]);
 
   const papers: VerifiedPaper[] = [];
+  const looks: Vulnerabilities[] = [];
   let passed = false;
   for (const descriptor of await registryClient.listReferrers(reference.repository, resolved.digest, {
     artifactType: bundleMediaType,
@@ -69,6 +74,7 @@ export async function verifyImage(context: CliContext, text: string, keys: { pap
         const summary = imageSummaryPredicate.safeParse(statement.predicate);
         if (summary.success && summary.data.verificationResult === 'PASSED') passed = true;
       }
+      if (predicateType === vulnerabilitiesType) looks.push(vulnerabilitiesPredicate.parse(statement.predicate));
       papers.push({ predicateType, ok: true, detail: 'signature, subject and ledger fit', ledgerIndex: index });
     } catch (error) {
       papers.push({ predicateType, ok: false, detail: messageOf(error) });
@@ -80,6 +86,7 @@ export async function verifyImage(context: CliContext, text: string, keys: { pap
     digest: resolved.digest,
     ok: passed && papers.every((paper) => paper.ok),
     papers,
+    ...(looks.length > 0 ? { look: newestOf(looks) } : {}),
     missing,
   };
 }

@@ -47,7 +47,7 @@ export type ScanSummary = {
   readonly secrets?: { readonly at: string };
   readonly sbom?: true;
   readonly vulnerabilities?: {
-    /** When the older of the scans of the source and of the image ended. */
+    /** When the newest look at source and image began; of the run's own, when the older of its two ended. */
     readonly at: string;
     /** Of what is neither waived nor said to do no harm; absent when there is nothing of that kind. */
     readonly worst?: 'low' | 'medium' | 'high' | 'critical' | 'unknown';

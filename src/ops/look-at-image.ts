@@ -1,5 +1,6 @@
 import { openBundle } from '../evidence/bundle.ts';
 import { referrerOf } from '../evidence/cosign-forms.ts';
+import { clockSkew } from '../evidence/signer/newest-look.ts';
 import type { BuiltEntry } from '../evidence/snapshot.ts';
 import { vulnerabilitiesPredicate, vulnerabilitiesType } from '../evidence/statements/vulnerabilities.ts';
 import { withDeadline } from '../kernel/deadline.ts';
@@ -15,7 +16,6 @@ import { databaseReasons } from '../scan/gate.ts';
 import { lookedAgain } from '../scan/look-again.ts';
 import { countsOf, parseRecord } from '../scan/record.ts';
 import { keepScan } from './keep-scan.ts';
-import { clockSkewMs } from './looks-due.ts';
 import { readWaivers } from './scan-source.ts';
 import type { World } from './world.ts';
 
@@ -102,7 +102,7 @@ async function look(
 /** The signer refuses it as well; here nothing is written before. A look of the future was dated by a clock that was wrong, and keeps nobody away. */
 function requireLater(startedAt: string, last: string, now: Date): void {
   const past = Date.parse(last);
-  if (past > Date.parse(startedAt) && past <= now.getTime() + clockSkewMs)
+  if (past > Date.parse(startedAt) && past <= now.getTime() + clockSkew)
     throw new WaybillError('CONFLICT', `the last look was at ${last}, and this one began at ${startedAt}: the clock went backwards`);
 }
 

@@ -1,12 +1,10 @@
+import { clockSkew } from '../evidence/signer/newest-look.ts';
 import type { BuiltEntry } from '../evidence/snapshot.ts';
 import type { PolicySet } from '../policy/evidence-policy.ts';
 
 const day = 86_400_000;
 /** Where no policy asks for less. */
 const oldestLookMs = 3 * day;
-/** What is dated later than this was dated by a clock that was wrong. */
-export const clockSkewMs = 5 * 60_000;
-
 /** How old the newest look at an image becomes before there is another one: half of what the strictest policy allows, so that one that fails can be made up for. */
 export function lookAgeMs({ default: general, namespaces }: PolicySet): number {
   const days = [general, ...Object.values(namespaces)].flatMap(({ require }) => {
@@ -25,7 +23,7 @@ export function isDue(
   if (!looked) return false;
   const age = now.getTime() - Date.parse(looked.at);
   // An unreadable date is NaN, and NaN is not young.
-  if (!(age >= -clockSkewMs && age < ageMs)) return true;
+  if (!(age >= -clockSkew && age < ageMs)) return true;
   const changed = changes.get(entry.digest);
   return changed !== undefined && Date.parse(changed) > Date.parse(looked.at);
 }

@@ -8,7 +8,8 @@ import type { World } from './world.ts';
 export async function updateAdvisories(world: World, by: string, signal: AbortSignal): Promise<AdvisoryStateView[]> {
   const results = await world.scanning.updateAdvisories(signal);
   const changed = results.filter((result) => result.outcome === 'updated');
-  if (changed.length > 0) world.scanning.advisoriesChanged();
+  // Also the same ones, known to be current again: what could not be looked at in old ones can be now.
+  if (results.some((result) => result.outcome !== 'failed')) world.scanning.advisoriesChanged();
   for (const result of results)
     if (result.outcome === 'failed')
       world.logger.error({ ecosystem: result.ecosystem, error: messageOf(result.error) }, 'advisories could not be brought up to date');

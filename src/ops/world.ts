@@ -45,7 +45,7 @@ export type Scanning = {
   advisoryStates(): Promise<readonly EcosystemState[]>;
   /** From where the configuration says; one at a time. */
   updateAdvisories(signal: AbortSignal): Promise<readonly EcosystemUpdate[]>;
-  /** Wakes whoever looks images up again; returns at once. */
+  /** Wakes whoever looks images up again, after an update that did not fail; returns at once. */
   advisoriesChanged(): void;
   /** How old the advisories of an ecosystem may be. */
   readonly databaseDays: number;

@@ -1,13 +1,20 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { endpoints, streams } from '../../api/endpoints.ts';
+import type { Look } from '../../evidence/statements/look.ts';
 import { WaybillError } from '../../kernel/error.ts';
 import type { CliContext } from '../context.ts';
 import { collect, parseNamed, readNamed, streamNamed } from '../input.ts';
 import { serverKeys, show } from '../output.ts';
-import { plain } from '../terminal.ts';
+import { plain, type Paint } from '../terminal.ts';
 
 const keysFile = z.object({ papers: z.unknown(), ledger: z.string() });
+/** The newest look at the vulnerabilities of an image. */
+function lookText({ at, worst, databaseAt }: Look, paint: Paint): string {
+  const when = `Looked up on ${plain(at)}${databaseAt === undefined ? '' : `, in advisories of ${plain(databaseAt)}`}`;
+  return worst === undefined ? `${when}: nothing is open.` : paint('yellow', `${when}: the worst that is open is ${worst}.`);
+}
+
 /** `waybill verify | images | keys | policy | ledger export | ledger verify | ledger checkpoint`. */
 export function evidenceCommands(program: Command, context: CliContext): void {
   const keysFrom = async (file: string | undefined): Promise<{ papers: unknown; ledger: string }> => {
@@ -40,6 +47,7 @@ export function evidenceCommands(program: Command, context: CliContext): void {
             paper.detail,
           ]),
         ),
+        ...(result.look ? [lookText(result.look, paint)] : []),
         ...result.missing.map((missing) => paint('red', `✘ missing: ${missing}`)),
         result.ok ? paint('green', '✔ This image has its papers.') : paint('red', '✘ This image does not have its papers.'),
       ]);

@@ -17,3 +17,12 @@ export function lookOf(papers: readonly Vulnerabilities[]): Look {
 export function timeOf({ metadata, waybill }: Vulnerabilities): string {
   return waybill.again ? metadata.scanStartedOn : metadata.scanFinishedOn;
 }
+
+/** The newest of an image's looks: a later one stands for image and source alike, those of the run count together. @throws RangeError for none */
+export function newestOf(papers: readonly Vulnerabilities[]): Look {
+  const ofTheRun = papers.filter(({ waybill }) => !waybill.again);
+  const later = papers.filter(({ waybill }) => waybill.again).map((each) => lookOf([each]));
+  const [first, ...others] = ofTheRun.length > 0 ? [lookOf(ofTheRun), ...later] : later;
+  if (!first) throw new RangeError('no look at vulnerabilities');
+  return others.reduce((newest, each) => (Date.parse(each.at) > Date.parse(newest.at) ? each : newest), first);
+}
