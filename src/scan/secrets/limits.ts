@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 /** What a scan looks at, at most. Whatever is beyond it is told as a gap. */
 export type ScanLimits = {
   /** Of one file's bytes; the rest of a larger one is not looked at. */
@@ -18,6 +20,8 @@ export type ScanLimits = {
   /** How often one rule may take longer before it is used no more, and how often all together before nothing more is looked at. */
   readonly strikes: { readonly rule: number; readonly all: number };
   readonly findings: number;
+  /** Threads that look at what is read, besides the one that reads, and from how many bytes on one pays for its start. */
+  readonly threads: { readonly count: number; readonly fromBytes: number };
 };
 
 export const defaultLimits: ScanLimits = {
@@ -31,4 +35,5 @@ export const defaultLimits: ScanLimits = {
   milliseconds: 2_000,
   strikes: { rule: 3, all: 20 },
   findings: 5_000,
+  threads: { count: Math.min(3, availableParallelism() - 1), fromBytes: 24 * 1024 * 1024 },
 };

@@ -1,17 +1,18 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../../kernel/clock.ts';
 import { isWaybillError, messageOf } from '../../kernel/error.ts';
+import { usedUp } from '../../kernel/used-buffers.ts';
 import type { Skipped } from '../coverage.ts';
 import type { ScanReport } from '../report.ts';
 import { SkipList } from '../skip-list.ts';
 import type { TreeSource } from '../tree-source.ts';
+import { Batches } from './batches.ts';
 import { FileReader } from './file-reader.ts';
 import { Fingerprints } from './fingerprint.ts';
 import { makeFindings, type CommitsOf } from './findings.ts';
 import { defaultLimits, type ScanLimits } from './limits.ts';
-import { Patience } from './patience.ts';
 import type { RuleSet } from './rule-set.ts';
-import { scanParts, type FileState, type Located, type Part } from './scan-chunks.ts';
+import type { FileState, Located, Part } from './scan-chunks.ts';
 
 export type SecretScan = {
   readonly source: TreeSource;
@@ -37,7 +38,7 @@ const batchBytes = 1024 * 1024;
 const batchParts = 512;
 
 /**
- * Looks for credentials in every file of a source, in this thread, and gives back to others between batches of a megabyte. No network, no writing; memory does not grow with the tree.
+ * Looks for credentials in every file of a source, in this thread and, where there is much to look at, in others; this one is given back to others between batches of a megabyte. No network, no writing; memory does not grow with the tree.
  * Values leave it only as slow hashes.
  * @throws WaybillError CANCELLED, and what the source throws as a whole
  */
@@ -78,8 +79,6 @@ async function look(
   told: (skipped: Skipped) => void,
 ): Promise<{ located: Located[]; files: number; bytes: number }> {
   const { rules, signal } = scan;
-  const patience = new Patience(limits.strikes);
-  const now = scan.clock.now();
   const located: Located[] = [];
   let files = 0;
   let bytes = 0;
@@ -87,32 +86,25 @@ async function look(
   let batch: Part[] = [];
   let size = 0;
 
+  await using batches = new Batches(rules, limits, scan.clock.now(), {
+    found(each) {
+      if (located.length < limits.findings) located.push(each);
+      else if (!tooMany) {
+        tooMany = true;
+        told({ path: each.path, reason: 'limit', detail: `more than ${limits.findings} findings; the first ones are listed` });
+      }
+    },
+    skip: told,
+    clean: (blob) => scan.onClean?.(blob),
+  });
+  const skip = (skipped: Skipped) => batches.skip(skipped);
+
   const flush = async () => {
     if (batch.length === 0) return;
-    const parts = batch;
+    batches.give(batch, size);
+    usedUp(size);
     batch = [];
     size = 0;
-    scanParts(
-      rules,
-      parts,
-      limits,
-      patience,
-      now,
-      (each, part) => {
-        part.file.dirty = true;
-        if (located.length < limits.findings) located.push(each);
-        else if (!tooMany) {
-          tooMany = true;
-          told({ path: part.path, reason: 'limit', detail: `more than ${limits.findings} findings; the first ones are listed` });
-        }
-      },
-      (skipped, part) => {
-        part.file.dirty = true;
-        told(skipped);
-      },
-    );
-    for (const { file, last } of patience.isTried ? [] : parts)
-      if (last && !file.dirty && file.blob !== undefined) scan.onClean?.(file.blob);
     scan.onProgress?.({ files, bytes });
     await setImmediate();
     signal.throwIfAborted();
@@ -121,14 +113,14 @@ async function look(
   const reader = new FileReader({
     limits,
     signal,
-    skip: told,
+    skip,
     part: (part) => {
       batch.push(part);
       size += part.bytes.length;
       return size >= batchBytes || batch.length >= batchParts ? flush() : undefined;
     },
   });
-  for await (const file of source.files({ signal, skip: told })) {
+  for await (const file of source.files({ signal, skip })) {
     const state: FileState = { ...(file.blob === undefined ? {} : { blob: file.blob }), dirty: false };
     try {
       bytes += await reader.read(file, state);
@@ -136,10 +128,12 @@ async function look(
     } catch (error) {
       if (signal.aborted || !isWaybillError(error, 'NOT_FOUND', 'INVALID_INPUT')) throw error;
       state.dirty = true;
-      told({ path: file.path, reason: 'unreadable', detail: messageOf(error) });
+      skip({ path: file.path, reason: 'unreadable', detail: messageOf(error) });
     }
   }
   await flush();
+  await batches.done();
+  signal.throwIfAborted();
   scan.onProgress?.({ files, bytes });
   return { located, files, bytes };
 }
