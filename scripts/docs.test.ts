@@ -8,7 +8,7 @@ import { commandLine } from '../src/cli/program.ts';
 import { errorTable } from '../src/kernel/error-table.ts';
 import { parsePipeline } from '../src/plan/parse.ts';
 import { parseRules } from '../src/scan/secrets/rule-file.ts';
-import { parseWaivers } from '../src/scan/waivers.ts';
+import { parseWaivers } from '../src/scan/parse-waivers.ts';
 
 // Documents rot where nobody runs them: what they name must exist.
 const root = path.resolve(import.meta.dirname, '..');

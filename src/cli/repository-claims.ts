@@ -2,14 +2,16 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { WaybillError } from '../kernel/error.ts';
 import { parseVex, vexFolder, type VexDocument } from '../scan/advisories/vex-document.ts';
-import { noWaivers, parseWaivers, waiversPath, type Waivers } from '../scan/waivers.ts';
+import { noWaivers, waiversPath, type Waivers } from '../scan/waivers.ts';
 
 const mostDocuments = 1_000;
 
 /** The waivers of a work tree; none when it has no file of them. @throws WaybillError INVALID_INPUT for a file that is wrong */
 export async function waiversOf(root: string): Promise<Waivers> {
   const text = await readIfThere(path.join(root, waiversPath), waiversPath);
-  return text === undefined ? noWaivers : parseWaivers(text);
+  if (text === undefined) return noWaivers;
+  // Loaded when it is needed: most folders have no such file, and reading YAML takes as long as a small scan.
+  return (await import('../scan/parse-waivers.ts')).parseWaivers(text);
 }
 
 /** The VEX documents of a work tree. @throws WaybillError INVALID_INPUT for one that is wrong, LIMIT_EXCEEDED */

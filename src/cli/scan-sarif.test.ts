@@ -8,7 +8,8 @@ import { digestOf } from '../kernel/digest.ts';
 import type { Finding, Place } from '../scan/finding.ts';
 import { judgeScan } from '../scan/gate.ts';
 import type { ScanKind, ScanReport } from '../scan/report.ts';
-import { noWaivers, parseWaivers } from '../scan/waivers.ts';
+import { parseWaivers } from '../scan/parse-waivers.ts';
+import { noWaivers } from '../scan/waivers.ts';
 import { sarif } from './scan-sarif.ts';
 
 /** The schema of SARIF 2.1.0 (rtm.5), as @microsoft/jest-sarif 1.0.0-beta.0 (MIT) brings it; of draft 4, whose `id` Ajv knows by another name. */

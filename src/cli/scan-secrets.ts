@@ -2,7 +2,6 @@ import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../kernel/clock.ts';
 import { WaybillError, isWaybillError } from '../kernel/error.ts';
-import { addSecretWaiver } from '../scan/add-waiver.ts';
 import { folderSource } from '../scan/folder-source.ts';
 import { findRepository, parseRange, rootCommits, type GitRepository } from '../scan/git/repository.ts';
 import { commitsOf, gitHistorySource, gitRangeSource, gitStagedSource, gitWorkTreeSource } from '../scan/git/sources.ts';
@@ -13,7 +12,7 @@ import { readRules, repositoryRules } from '../scan/secrets/repository-rules.ts'
 import { ScannedBlobs } from '../scan/secrets/scanned-blobs.ts';
 import { scanSecrets, type SecretScan } from '../scan/secrets/scan-secrets.ts';
 import { streamSource } from '../scan/tree-source.ts';
-import { noWaivers, parseWaivers, waiversPath, type Waivers } from '../scan/waivers.ts';
+import { noWaivers, waiversPath, type Waivers } from '../scan/waivers.ts';
 import type { CliContext } from './context.ts';
 import type { SecretOptions } from './secret-options.ts';
 import { plain } from './terminal.ts';
@@ -38,7 +37,7 @@ export async function runSecretScan(context: CliContext, where: string | undefin
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
     throw new WaybillError('INVALID_INPUT', `${waiversPath} cannot be read: ${error.code ?? error.message}`, { cause: error });
   });
-  const waivers: Waivers = text === undefined ? noWaivers : parseWaivers(text);
+  const waivers: Waivers = text === undefined ? noWaivers : (await import('../scan/parse-waivers.ts')).parseWaivers(text);
   const salt = waivers.salt ?? derivedSalt(repository ? await rootCommits({ folder }, signal) : []);
   const rules = options.rules === undefined ? await repositoryRules(root) : await readRules(path.resolve(context.cwd, options.rules));
   for (const note of rules.notes) context.note(plain(note));
@@ -126,6 +125,7 @@ async function waive(options: SecretOptions, report: ScanReport, file: string, t
     throw new WaybillError('NOT_FOUND', `${found.length === 0 ? 'nothing' : 'more than one finding'} here is ${options.waive}`, {
       fix: 'Copy RULE:FINGERPRINT from what the scan prints, with the same options.',
     });
+  const { addSecretWaiver } = await import('../scan/add-waiver.ts');
   const made = addSecretWaiver(text, { rule, fingerprint: finding.fingerprint, reason, owner, expires }, salt);
   await mkdir(path.dirname(file), { recursive: true });
   const beside = `${file}.${process.pid}`;

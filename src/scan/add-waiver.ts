@@ -1,6 +1,7 @@
 import { Document, isSeq, parseDocument, YAMLSeq } from 'yaml';
 import { WaybillError } from '../kernel/error.ts';
-import { parseWaivers, waiversPath, type Waivers } from './waivers.ts';
+import { parseWaivers } from './parse-waivers.ts';
+import { waiversPath, type Waivers } from './waivers.ts';
 
 const header = ` What was found and is accepted, by whom, why, and until when. A waiver is a claim about a thing, not about a place.`;
 

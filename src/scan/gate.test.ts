@@ -8,7 +8,8 @@ import { judgeScan, keysOf, type GateInput } from './gate.ts';
 import type { ScanReport } from './report.ts';
 import type { Severity } from './severity.ts';
 import { SkipList } from './skip-list.ts';
-import { noWaivers, parseWaivers } from './waivers.ts';
+import { parseWaivers } from './parse-waivers.ts';
+import { noWaivers } from './waivers.ts';
 
 const now = new Date('2026-03-01T12:00:00Z');
 const digest = digestOf('advisories');
