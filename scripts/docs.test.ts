@@ -140,7 +140,9 @@ function problemOf(words: readonly string[]): string | undefined {
 
 /** The words after each `waybill` that begins a command, up to where the shell ends it. */
 function commandsIn(code: string): string[][] {
-  return [...code.matchAll(/(?:^|[\s;|&(])(?:bin\/)?waybill +((?:--?)?[a-z][^\n|;&>#)]*)/g)].map(([, rest = '']) =>
+  // What another program answers is one word.
+  const flat = code.replace(/\$\((?! *waybill)[^()\n]*\)/g, 'X');
+  return [...flat.matchAll(/(?:^|[\s;|&(])(?:bin\/)?waybill +((?:--?)?[a-z][^\n|;&>#)]*)/g)].map(([, rest = '']) =>
     rest
       .replace(/"[^"]*"|'[^']*'/g, 'X')
       .trim()

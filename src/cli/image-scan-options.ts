@@ -7,5 +7,7 @@ export type ImageScanOptions = ScanOutputOptions & {
   readonly databaseDays: number;
   /** `linux/arm64`; all of them otherwise. */
   readonly platform?: string;
+  /** Another image; only what is not in it counts as new. */
+  readonly base?: string;
   readonly rules?: string;
 };

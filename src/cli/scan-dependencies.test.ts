@@ -104,6 +104,21 @@ suite('waybill scan deps', () => {
     assert.match(gone.err, /"nowhere" is no commit/);
   });
 
+  test('the base may be the last release: a tag, light or annotated, or what git describe says', async (t) => {
+    const { waybill, git, write } = await world(t, { 'package-lock.json': withA });
+    git('tag', '-a', 'v1.0.0', '-m', 'the first');
+    git('tag', 'light');
+    await write({ 'package-lock.json': withBoth });
+    git('commit', '-q', '-a', '-m', 'two');
+    for (const base of ['v1.0.0', 'light', 'refs/tags/v1.0.0', git('describe', '--tags', '--abbrev=0').toString('utf8').trim()]) {
+      const { findings } = JSON.parse((await waybill('scan', 'deps', '--base', base, '--format', 'json')).out) as {
+        findings: { id: string; isNew: boolean }[];
+      };
+      const fresh = findings.flatMap(({ id, isNew }) => (isNew ? [id] : []));
+      assert.deepEqual(fresh, ['CVE-2026-2'], base);
+    }
+  });
+
   test('a subfolder is compared with the same subfolder, and one that is new with nothing', async (t) => {
     const { waybill } = await world(t, { 'web/package-lock.json': withA }, { 'api/package-lock.json': withA });
     assert.equal((await waybill('scan', 'deps', 'web', '--base', 'HEAD')).status, 0);

@@ -225,4 +225,39 @@ suite('waybill scan image', () => {
     }
     assert.equal((await waybill('scan', 'image', path.join(root, 'nowhere'))).status, 2);
   });
+
+  test('with --base only what is not in the other image is new, by the same rules and advisories', { timeout: 60_000 }, async () => {
+    await using folder = await temporaryFolder();
+    const root = folder.path;
+    const tree = path.join(root, 'tree');
+    const build = (layout: string) =>
+      buildImage(planned([{ from: '.', to: '/app/' }], { config: { user: '1000' } }), contextOf(tree, layout));
+    const [old, next] = [path.join(root, 'old'), path.join(root, 'next')];
+    await put(tree, 'node_modules/lodash/package.json', '{"name":"lodash","version":"4.0.0"}');
+    await build(old);
+    // Another version and another place of what was vulnerable already, and a credential.
+    await put(tree, 'node_modules/lodash/package.json', '{"name":"lodash","version":"4.1.0"}');
+    await put(tree, 'app.env', `TOKEN=${secret}\n`);
+    await build(next);
+    const waybill = await commandLine(root);
+    const states = async (...args: string[]) => {
+      const said = await waybill('scan', 'image', ...args, '--format', 'json');
+      const { findings } = JSON.parse(said.out) as { findings: { kind: string; isNew: boolean; fails: boolean }[] };
+      return [said.status, findings.map(({ kind, isNew, fails }) => `${kind}${isNew ? ' new' : ''}${fails ? ' fails' : ''}`).toSorted()];
+    };
+    assert.deepEqual(await states(next), [1, ['secret new fails', 'vulnerability new fails']]);
+    assert.deepEqual(await states(next, '--base', old), [1, ['secret new fails', 'vulnerability']]);
+    assert.deepEqual(await states(old, '--base', next), [0, ['vulnerability']]);
+    assert.deepEqual(await states(next, '--base', next), [0, ['secret', 'vulnerability']]);
+    assert.deepEqual(await states(next, '--base', old, '--fail', 'report'), [0, ['secret new', 'vulnerability']]);
+    const table = await waybill('scan', 'image', next, '--base', old);
+    assert.match(table.out, /compared with .*old.* \(sha256:[0-9a-f]{12}…\): 1 new, 1 in both/);
+    const log = JSON.parse((await waybill('scan', 'image', next, '--base', old, '--format', 'sarif')).out) as {
+      runs: { results: { baselineState: string }[] }[];
+    };
+    assert.deepEqual(log.runs[0]?.results.map(({ baselineState }) => baselineState).toSorted(), ['new', 'unchanged']);
+    const lost = await waybill('scan', 'image', next, '--base', path.join(root, 'nowhere'));
+    assert.deepEqual([lost.status, lost.out], [2, '']);
+    assert.match((await waybill('scan', 'image', next, '--base', old, '--platform', 'plan9/mips')).err, /is not for plan9\/mips/);
+  });
 });

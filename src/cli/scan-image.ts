@@ -6,7 +6,7 @@ import { openDatabase } from '../scan/advisories/database.ts';
 import { applyVex } from '../scan/advisories/vex.ts';
 import type { Inventory } from '../scan/component.ts';
 import type { Skipped } from '../scan/coverage.ts';
-import { judgeScan, type ScanVerdict } from '../scan/gate.ts';
+import { judgeScan, keysOf, saysAnything, type ScanVerdict } from '../scan/gate.ts';
 import { scanImage, worstFirst } from '../scan/image/scan-image.ts';
 import type { ScanReport } from '../scan/report.ts';
 import { sbomOf } from '../scan/sbom/cyclonedx.ts';
@@ -43,25 +43,37 @@ export async function runImageScan(context: CliContext, text: string, options: I
   const database = stack.use(
     await openDatabase(options.database === undefined ? context.advisories : path.resolve(context.cwd, options.database)),
   );
-  const {
-    report: found,
-    inventory,
-    unread,
-  } = await scanImage({
-    image,
-    database,
-    rules: rules.set,
-    salt: waivers.salt ?? salt,
-    scanner: `waybill ${context.version}`,
-    clock: systemClock,
-    signal,
-    ...(context.interactive && context.colour ? { onProgress: progress(context) } : {}),
-  });
+  const scan = (of: ImageLayers) =>
+    scanImage({
+      image: of,
+      database,
+      rules: rules.set,
+      salt: waivers.salt ?? salt,
+      scanner: `waybill ${context.version}`,
+      clock: systemClock,
+      signal,
+      ...(context.interactive && context.colour ? { onProgress: progress(context) } : {}),
+    });
+  // Opened first: a name that is wrong is told before minutes of looking.
+  const base =
+    options.base === undefined ? undefined : chosen(await layersOf(await openImage(context, options.base, stack)), options.platform);
+  const { report: found, inventory, unread } = await scan(image);
   const vulnerabilities = found.findings.filter((finding) => finding.kind === 'vulnerability');
   const said = applyVex({ findings: vulnerabilities, documents }).findings;
   const others = found.findings.filter((finding) => finding.kind !== 'vulnerability');
   const report: ScanReport = { ...found, findings: worstFirst([...said, ...others]) };
-  const verdict = judgeScan({ report, fail: options.fail, waivers, now: systemClock.now(), databaseDays: options.databaseDays });
+  // The same rules, salt and advisories on both sides, so that what is new came with the image.
+  const before =
+    base && (base.digest === image.digest ? keysOf(report) : saysAnything(report) ? keysOf((await scan(base)).report) : new Set<string>());
+  const judged = judgeScan({
+    report,
+    fail: options.fail,
+    waivers,
+    now: systemClock.now(),
+    databaseDays: options.databaseDays,
+    ...(before ? { before } : {}),
+  });
+  const verdict = base ? { ...judged, notes: [...judged.notes, comparison(base, judged)] } : judged;
   const missing = (report.coverage.databases ?? []).filter(({ advisories }) => advisories === 0).map(({ ecosystem }) => ecosystem);
   return { image, report, verdict, inventory, unread, missing };
 }
@@ -74,6 +86,11 @@ export function imageSbom(context: CliContext, { image, report, inventory, unrea
     gaps: unread,
     vulnerabilities: report.findings.filter((finding) => finding.kind === 'vulnerability'),
   });
+}
+
+function comparison({ name, digest }: ImageLayers, { findings }: ScanVerdict): string {
+  const fresh = findings.filter(({ isNew }) => isNew).length;
+  return `compared with ${name} (${digest.slice(0, 19)}…): ${fresh} new, ${findings.length - fresh} in both`;
 }
 
 function chosen(image: ImageLayers, platform: string | undefined): ImageLayers {

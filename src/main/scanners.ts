@@ -132,13 +132,17 @@ export function openScanners(options: {
         sbom: sbomOf({ inventory: both, sourceOnly, subject, scanner, gaps: [...unread, ...tree.coverage.skipped.filter(isGap)] }),
       };
     },
-    async rematch({ sbom, source: built }, { signal }) {
+    async rematch(lists, { signal }) {
       const startedAt = clock.now().toISOString();
       using database = await openDatabase(folders.advisories);
-      const { inventory } = inventoryFromSbom(sbom);
-      const coverage = { files: 0, bytes: 0, components: inventory.components.length, skipped: [], skippedCount: 0 };
-      const report = await reportOn({ kind: 'image', inventory, coverage, database, scanner, startedAt, clock, signal });
-      return built ? vexOf(report, built.repository, built.commit) : report;
+      const reports: ScanReport[] = [];
+      for (const { sbom, source: built } of lists) {
+        const { inventory } = inventoryFromSbom(sbom);
+        const coverage = { files: 0, bytes: 0, components: inventory.components.length, skipped: [], skippedCount: 0 };
+        const report = await reportOn({ kind: 'image', inventory, coverage, database, scanner, startedAt, clock, signal });
+        reports.push(built ? await vexOf(report, built.repository, built.commit) : report);
+      }
+      return reports;
     },
   };
 }

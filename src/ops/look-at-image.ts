@@ -76,10 +76,9 @@ async function look(
     image: parseRecord(await documents.get('record', scanned.record)),
     ...(source ? { source: parseRecord(await documents.get('record', source.record)) } : {}),
   };
-  const today = await scanners.rematch(
-    { sbom: await documents.get('sbom', scanned.sbom), source: { repository: head.repository, commit: head.commit } },
-    { signal, log: () => undefined },
-  );
+  const list = { sbom: await documents.get('sbom', scanned.sbom), source: { repository: head.repository, commit: head.commit } };
+  const [today] = await scanners.rematch([list], { signal, log: () => undefined });
+  if (!today) throw new WaybillError('INTERNAL', `the components of ${entry.digest} were not looked up`);
   requireLater(today.startedAt, rescanned?.at ?? first.image.report.finishedAt, world.clock.now());
   const stale = databaseReasons(today.coverage, { now: new Date(today.startedAt), databaseDays });
   if (stale.length > 0) throw new WaybillError('SCAN_FAILED', `it could not be looked up: ${stale.join('; ').slice(0, 1_000)}`);

@@ -1,10 +1,10 @@
 import { readLayoutImage } from '../image/inspect/image-reader.ts';
 import type { Digest } from '../kernel/digest.ts';
-import { keysOf } from '../scan/gate.ts';
+import { keysOf, saysAnything } from '../scan/gate.ts';
 import { countsOf, parseRecord } from '../scan/record.ts';
 import type { RunContext } from '../run/port.ts';
 import { findRuns } from '../run/queries.ts';
-import { keepScan, saysAnything } from './keep-scan.ts';
+import { keepScan } from './keep-scan.ts';
 import { failed, readWaivers, tell } from './scan-source.ts';
 import type { World } from './world.ts';
 
@@ -63,12 +63,10 @@ async function lastScanned(
     const last = (await world.journal.state(id)).images.find((image) => image.name === name);
     if (last?.status !== 'passed' || !last.digest || !last.scanned) continue;
     const record = parseRecord(await documents.get('record', last.scanned.record));
-    const today = await scanners.rematch(
-      { sbom: await documents.get('sbom', last.scanned.sbom) },
-      { signal, log: (text) => log('waybill', text) },
-    );
+    const sbom = await documents.get('sbom', last.scanned.sbom);
+    const today = await scanners.rematch([{ sbom }], { signal, log: (text) => log('waybill', text) });
     const then = record.findings.map((finding) => finding.key);
-    return { name: last.digest, keys: new Set([...then, ...keysOf(today)]) };
+    return { name: last.digest, keys: new Set([...then, ...today.flatMap((report) => [...keysOf(report)])]) };
   }
   return undefined;
 }

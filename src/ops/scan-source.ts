@@ -2,12 +2,12 @@ import { WaybillError } from '../kernel/error.ts';
 import type { GitOid } from '../kernel/git-oid.ts';
 import type { ScanLevel, TreeScan } from '../plan/scan-levels.ts';
 import type { RunContext } from '../run/port.ts';
-import { keysOf } from '../scan/gate.ts';
+import { keysOf, saysAnything } from '../scan/gate.ts';
 import { countsOf, type ScanRecord } from '../scan/record.ts';
 import type { ScanReport } from '../scan/report.ts';
 import { parseWaivers } from '../scan/parse-waivers.ts';
 import { noWaivers, waiversPath, type Waivers } from '../scan/waivers.ts';
-import { keepScan, saysAnything } from './keep-scan.ts';
+import { keepScan } from './keep-scan.ts';
 import type { World } from './world.ts';
 
 const largestWaivers = 1024 * 1024;

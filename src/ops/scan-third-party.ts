@@ -63,7 +63,8 @@ async function newestImported(world: Pick<World, 'scanning' | 'imports'>, wanted
   const { findings } = parseRecord(await documents.get('record', last.scan));
   const look = lookOf(last);
   const sbom = look?.state === 'done' ? look.sbom : undefined;
-  const matched = sbom === undefined ? [] : keysOf(await scanners.rematch({ sbom: await documents.get('sbom', sbom) }, context));
+  const again = sbom === undefined ? [] : await scanners.rematch([{ sbom: await documents.get('sbom', sbom) }], context);
+  const matched = again.flatMap((report) => [...keysOf(report)]);
   const keys = new Set([...findings.map(({ key }) => key), ...matched]);
   // A vulnerability counts as gone when today's advisories know it still, or when nobody could ask them.
   const today = new Set([

@@ -17,6 +17,9 @@ export type ImageFacts = {
 
 export type ScanContext = { readonly signal: AbortSignal; readonly log: (text: string) => void };
 
+/** `sbom`: a document of ours. `source`: the tree whose VEX counts; otherwise none does. */
+export type ComponentList = { readonly sbom: string; readonly source?: { readonly repository: string; readonly commit: GitOid } };
+
 /** The scanners, with the rules and advisories that this server has. They read repositories and what they are handed, and nothing else. */
 export type Scanners = {
   /** `waybill VERSION`, as in records. */
@@ -54,11 +57,8 @@ export type Scanners = {
     context: ScanContext,
   ): Promise<{ readonly report: ScanReport; readonly sbom: string; readonly facts: ImageFacts }>;
   /**
-   * What today's advisories say about a list of components that an earlier scan made. `source`: whose VEX counts. It began before the advisories were opened, so
-   * that what is newer than its beginning may be missing in it, and nothing else.
+   * What today's advisories say about lists of components that earlier scans made: a report for each, all of them from the same advisories. They began before the
+   * advisories were opened, so that what is newer than their beginning may be missing in them, and nothing else.
    */
-  rematch(
-    of: { readonly sbom: string; readonly source?: { readonly repository: string; readonly commit: GitOid } },
-    context: ScanContext,
-  ): Promise<ScanReport>;
+  rematch(lists: readonly ComponentList[], context: ScanContext): Promise<readonly ScanReport[]>;
 };

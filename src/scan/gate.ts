@@ -41,7 +41,7 @@ export function judgeScan(input: GateInput): ScanVerdict {
   const { report, fail, waivers, now } = input;
   const notes: string[] = [];
   const used = new Set<object>();
-  const findings = [...report.findings, ...gaps(report)].map((finding): WeighedFinding => {
+  const findings = judgedOf(report).map((finding): WeighedFinding => {
     const isNew = input.before === undefined || !input.before.has(finding.key);
     const waiver = findWaiver(waivers, finding);
     if (waiver) used.add(waiver.entry);
@@ -82,9 +82,19 @@ function isPublished(kind: ScanReport['kind'], finding: JudgedFinding): boolean 
 
 const installed = /(?:^|\/)(?:node_modules\/(?:@[^/]+\/)?[^./][^/]*|site-packages|dist-packages)\/.+/;
 
+/** All that is judged: what a scanner found, and what it could not look at. */
+export function judgedOf(report: ScanReport): readonly JudgedFinding[] {
+  return [...report.findings, ...gaps(report)];
+}
+
 /** Keys to compare a later scan with. */
 export function keysOf(report: ScanReport): ReadonlySet<string> {
-  return new Set([...report.findings, ...gaps(report)].map((finding) => finding.key));
+  return new Set(judgedOf(report).map((finding) => finding.key));
+}
+
+/** Whether there is anything that could be new: a gap is a finding, too. */
+export function saysAnything({ findings, coverage }: ScanReport): boolean {
+  return findings.length > 0 || coverage.skippedCount > 0;
 }
 
 function gaps({ coverage, kind }: ScanReport): readonly GapFinding[] {

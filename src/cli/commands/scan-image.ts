@@ -8,6 +8,7 @@ export function scanImageCommand(scan: Command, program: Command, context: CliCo
   const command = scan
     .command('image <image>')
     .description('Look into an image, layer by layer: a reference, or LAYOUT[:NAME]')
+    .option('--base <image>', 'only what is not in this image already counts as new: a reference, or LAYOUT[:NAME]')
     .option('--platform <platform>', 'one of its platforms, as linux/arm64; otherwise all of them')
     .option('--database <dir>', `where the advisories are (default: ${context.advisories})`)
     .option('--database-days <days>', 'how old the advisories may be', wholeNumber, 7)
