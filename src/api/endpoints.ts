@@ -22,6 +22,7 @@ import {
   traceNode,
   upstreamTrustView,
 } from './views.ts';
+import { sinceReleaseView } from './since-views.ts';
 import { newlyVulnerableReply, whereView } from './where-views.ts';
 
 const none = z.object({});
@@ -212,6 +213,10 @@ export const endpoints = {
   showScans: endpoint('GET', '/runs/:id/scans', 'person', 'What the scans of a run looked at and found', {
     params: id,
     reply: z.array(scanView),
+  }),
+  showSince: endpoint('GET', '/runs/:id/since', 'person', 'What a run brings to each environment that the release there has not', {
+    params: id,
+    reply: z.array(sinceReleaseView),
   }),
   listAdvisories: endpoint('GET', '/advisories', 'person', 'The advisories that libraries and packages are looked up in', {
     reply: z.array(advisoryStateView),

@@ -20,39 +20,41 @@ function partOf(scan: ScanView): string {
   const rest = scan.findingCount - bad.length - fresh.length - (judged ? 0 : known.length);
   const lines = [
     judged
-      ? `## ${scan.passed ? '✔' : '✘'} ${text(scan.name)}: ${scan.passed ? 'passed' : 'failed'}`
-      : `## ${text(scan.name)}: what was found`,
+      ? `## ${scan.passed ? '✔' : '✘'} ${markdownText(scan.name)}: ${scan.passed ? 'passed' : 'failed'}`
+      : `## ${markdownText(scan.name)}: what was found`,
     '',
-    ...scan.reasons.filter((reason) => !bad.some((finding) => reason.includes(finding.title))).map((reason) => `- ${text(reason)}`),
-    ...tableOf('What makes it fail', bad),
-    ...tableOf(judged ? 'New, and accepted or below the level' : 'New', fresh),
-    ...(judged ? [] : tableOf('There before', known)),
+    ...scan.reasons.filter((reason) => !bad.some((finding) => reason.includes(finding.title))).map((reason) => `- ${markdownText(reason)}`),
+    ...findingTable('What makes it fail', bad),
+    ...findingTable(judged ? 'New, and accepted or below the level' : 'New', fresh),
+    ...(judged ? [] : findingTable('There before', known)),
     ...(rest > 0 ? [`${rest} more were there before.`, ''] : []),
-    ...scan.notes.map((note) => `- ${text(note)}`),
+    ...scan.notes.map((note) => `- ${markdownText(note)}`),
     '',
     `Looked at ${covered.files} files (${covered.bytes} bytes)${covered.components > 0 ? `, ${covered.components} components` : ''}${
       covered.rules === undefined ? '' : `, with ${covered.rules} rules`
-    }${covered.databases.map((each) => `, ${each.advisories} advisories for ${text(each.ecosystem)} of ${each.updatedAt.slice(0, 10)}`).join('')}; ${
+    }${covered.databases.map((each) => `, ${each.advisories} advisories for ${markdownText(each.ecosystem)} of ${each.updatedAt.slice(0, 10)}`).join('')}; ${
       covered.skippedCount
     } skipped. ${
       judged ? `Fails on: ${scan.level}` : 'It is judged by nobody but who reads it'
-    }${scan.comparedWith === undefined ? '' : `, compared with \`${text(scan.comparedWith).slice(0, 32)}\``}.`,
+    }${scan.comparedWith === undefined ? '' : `, compared with \`${markdownText(scan.comparedWith).slice(0, 32)}\``}.`,
     '',
   ];
   return lines.join('\n');
 }
 
-function tableOf(title: string, findings: readonly FindingView[]): string[] {
+/** @param total how many there are, where the list was cut off */
+export function findingTable(title: string, findings: readonly FindingView[], total = findings.length): string[] {
   if (findings.length === 0) return [];
   const rows = findings.slice(0, mostRows).map((finding) => {
-    const state = finding.waiver ? ` (waived by ${text(finding.waiver.owner)} until ${finding.waiver.expires})` : '';
-    return `| ${finding.severity} | ${text(finding.title)}${state} | ${finding.where.slice(0, 3).map(text).join('<br>')} | ${text(finding.fix)} |`;
+    const state = finding.waiver ? ` (waived by ${markdownText(finding.waiver.owner)} until ${finding.waiver.expires})` : '';
+    return `| ${finding.severity} | ${markdownText(finding.title)}${state} | ${finding.where.slice(0, 3).map(markdownText).join('<br>')} | ${markdownText(finding.fix)} |`;
   });
-  const more = findings.length > rows.length ? [`${findings.length - rows.length} more are in the record.`, ''] : [];
+  const more = total > rows.length ? [`${total - rows.length} more are in the record.`, ''] : [];
   return ['', `### ${title}`, '', '| severity | what | where | what to do |', '| --- | --- | --- | --- |', ...rows, '', ...more];
 }
 
-function text(value: string): string {
+/** Text of other people's making: it can neither make markup nor turn the direction of writing. */
+export function markdownText(value: string): string {
   return value
     .replace(/[\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069]/g, ' ')
     .replaceAll('&', '&amp;')

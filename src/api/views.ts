@@ -73,7 +73,7 @@ export const changeView = z.object({
 });
 export type ChangeView = z.output<typeof changeView>;
 
-const severity = z.enum(['low', 'medium', 'high', 'critical', 'unknown']);
+export const severity = z.enum(['low', 'medium', 'high', 'critical', 'unknown']);
 
 /** One finding of a scan. It never holds a credential. */
 export const findingView = z.object({
@@ -192,6 +192,17 @@ export const runView = z.object({
     }),
   ),
   deploys: z.array(z.object({ environment: z.string(), endpoints: z.array(z.string()).optional(), ...times })),
+  /** What is new since the release of each environment, in numbers; all of it is under `/runs/RUN/since`. */
+  compared: z.array(
+    z.object({
+      environment: z.string(),
+      comparison: z.string(),
+      /** The run of the release; missing: there was none. */
+      release: z.number().optional(),
+      passed: z.boolean(),
+      found: z.object({ fresh: z.number(), gone: z.number(), learned: z.number(), kept: z.number(), worst: severity.optional() }),
+    }),
+  ),
   papers: z.array(z.object({ predicateType: z.string(), subject: z.string(), ledgerIndex: z.number(), at: z.string() })),
 });
 export type RunView = z.output<typeof runView>;

@@ -19,6 +19,7 @@ import { externalReference } from '../registry/external/naming.ts';
 import type { ExternalRegistry } from '../registry/external/record.ts';
 import type { RunContext } from '../run/port.ts';
 import { describeSubject } from '../admission/subject.ts';
+import { compareDeploy } from './compare-deploy.ts';
 import { demandExternal, makePullSecret } from './make-pull-secret.ts';
 import { pinImports } from './pin-imports.ts';
 import { recordRefusal } from './record-refusal.ts';
@@ -48,6 +49,7 @@ export async function deployRelease(world: World, context: RunContext, deploy: P
 
   const current = await world.releases.current(environment.name, head.repository);
   await requireForward(current?.commit, head.commit, (a, b) => world.source.isAncestor(head.repository, a, b), false);
+  await compareDeploy(world, context, deploy, current);
   await judge(world, environment, rendered, progress, external);
 
   await using target = await world.target(environment);

@@ -7,6 +7,7 @@ import { countsOf, type ScanRecord } from '../scan/record.ts';
 import type { ScanReport } from '../scan/report.ts';
 import { parseWaivers } from '../scan/parse-waivers.ts';
 import { noWaivers, waiversPath, type Waivers } from '../scan/waivers.ts';
+import { compareChange } from './compare-change.ts';
 import { keepScan } from './keep-scan.ts';
 import type { World } from './world.ts';
 
@@ -28,6 +29,10 @@ export async function scanSource(world: World, context: RunContext, scan: TreeSc
   const { record, digest } = await keepScan(world, report, { level, waivers, before });
   await context.emit({ type: 'scan-reported', scan, record: digest, passed: record.passed, level, found: countsOf(record) });
   tell(context, record);
+  if (scan === 'dependencies' && head.event === 'change') {
+    const looked = new Map(base !== undefined && known ? [[base, known] as const] : []);
+    await compareChange(world, context, { now: report, waivers, looked });
+  }
   if (!record.passed) throw failed(record);
 }
 

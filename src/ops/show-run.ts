@@ -37,6 +37,7 @@ export async function showRun(world: World, id: RunId): Promise<RunView> {
         : {}),
     })),
     deploys: state.deploys.map(({ endpoints, ...deploy }) => ({ ...deploy, ...(endpoints ? { endpoints: [...endpoints] } : {}) })),
+    compared: state.compared.map((each) => ({ ...each, found: { ...each.found } })),
     papers: events.flatMap(({ at, event }) =>
       event.type === 'paper-signed' && (event.record === undefined || newest.has(event.record))
         ? [{ predicateType: event.predicateType, subject: event.subject, ledgerIndex: event.ledgerIndex, at }]

@@ -20,9 +20,14 @@ export async function showScans(world: Pick<World, 'journal' | 'scanning'>, run:
 
 /** Those of the run of a change's newest version. */
 export async function scansOfChange(world: Pick<World, 'journal' | 'scanning'>, change: ChangeView): Promise<ScanView[]> {
-  const newest = Math.max(0, ...change.versions.map((version) => version.version));
-  const run = change.runs.find((each) => each.event === 'change' && each.version === newest);
-  return run ? showScans(world, run.id as RunId) : [];
+  const run = newestRunOf(change);
+  return run === undefined ? [] : showScans(world, run);
+}
+
+/** The run that tests the newest version, once it has begun. */
+export function newestRunOf({ versions, runs }: ChangeView): RunId | undefined {
+  const newest = Math.max(0, ...versions.map(({ version }) => version));
+  return runs.find((each) => each.event === 'change' && each.version === newest)?.id as RunId | undefined;
 }
 
 async function viewOf(world: Pick<World, 'scanning'>, name: string, scanned: Scanned): Promise<ScanView> {
@@ -57,7 +62,7 @@ export function recordView(name: string, digest: Digest, record: ScanRecord): Sc
   };
 }
 
-function findingOf(finding: RecordedFinding): FindingView {
+export function findingOf(finding: RecordedFinding): FindingView {
   const { kind, key, severity, title, fix, isNew, fails, waiver } = finding;
   return {
     kind,

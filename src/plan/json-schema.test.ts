@@ -13,6 +13,11 @@ const withStage = (more: object): object => ({ version: 1, stages: [{ ...stage, 
 const withImage = (more: object): object => file({ images: [{ name: 'i', layers: [{ from: '.', to: '/' }], ...more }] });
 const withDockerfile = (dockerfile: unknown): object => file({ images: [{ name: 'i', dockerfile }] });
 const withDeploy = (more: object): object => file({ deploy: [{ environment: 'e', manifests: 'k8s', ...more }] });
+const deployed = (more: object): object =>
+  file({
+    images: [{ name: 'i', dockerfile: 'Dockerfile' }],
+    deploy: [{ environment: 'e', manifests: 'k8s', images: { i: 'i' }, ...more }],
+  });
 
 const documents: readonly (readonly [what: string, document: unknown, valid: boolean])[] = [
   ['the smallest file', file({}), true],
@@ -27,6 +32,10 @@ const documents: readonly (readonly [what: string, document: unknown, valid: boo
   ['an unknown scan', file({ scan: { licences: { fail: 'any' } } }), false],
   ['an unknown level', file({ scan: { secrets: { fail: 'low' } } }), false],
   ['a scan that is switched off', file({ scan: { secrets: false } }), false],
+  ['a level of a deploy', deployed({ scan: { fail: 'new-high' } }), true],
+  ['a level of a deploy without images', withDeploy({ scan: { fail: 'new' } }), false],
+  ['an unknown level of a deploy', deployed({ scan: { fail: 'newest' } }), false],
+  ['a deploy that compares with something else', deployed({ scan: { since: 'release' } }), false],
   ['defaults', file({ defaults: { timeout: '10m', env: { A: 'b' }, network: 'none' } }), true],
   ['a default image', file({ defaults: { image: 'node' } }), false],
   ['all events', withStage({ on: ['change', 'merge', 'tag', 'schedule', 'manual'] }), true],

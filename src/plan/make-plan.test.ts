@@ -65,6 +65,16 @@ test('images and deploys are part of merge plans alone', () => {
   }
 });
 
+test('a deploy is held to what its `scan` says; a report holds nothing', () => {
+  for (const [level, fail] of [
+    ['new-high', ['new-high']],
+    ['report', undefined],
+  ] as const) {
+    const text = four.replace('images: { shop: shop }', `images: { shop: shop }, scan: { fail: ${level} }`);
+    assert.deepEqual(planFor(pipeline(text), 'merge').deploys[0]?.fail, fail);
+  }
+});
+
 test('defaults, stage, job and step: the nearer wins', () => {
   const plan = planFor(
     pipeline(`

@@ -146,6 +146,7 @@ function deployOf(deploy: NonNullable<Pipeline['deploy']>[number], defaults: Def
     manifests: deploy.manifests,
     images: { ...deploy.images },
     timeoutMs: deploy.timeout ?? defaults?.timeout ?? defaultTimeoutMs,
+    ...(deploy.scan === undefined || deploy.scan.fail === 'report' ? {} : { fail: [deploy.scan.fail] }),
   };
 }
 

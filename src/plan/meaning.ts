@@ -25,6 +25,7 @@ export function checkMeaning(value: unknown, root: Place): Finding[] {
     ),
     ...images.flatMap((image, index) => checkImage(image, index, root)),
     ...checkDeployImages(deploys, images, root),
+    ...checkDeployScans(deploys, root),
     ...images.flatMap((image, index) => checkPlatforms(image, index, root)),
   ];
 }
@@ -125,6 +126,23 @@ function checkDeployImages(deploys: readonly Mapping[], images: readonly Mapping
       ];
     }),
   );
+}
+
+/** A level over nothing would look like a gate. */
+function checkDeployScans(deploys: readonly Mapping[], root: Place): Finding[] {
+  return deploys.flatMap((deploy, index): Finding[] => {
+    if (!Object.hasOwn(deploy, 'scan') || Object.keys(mapping(deploy['images'])).length > 0) return [];
+    const path = ['deploy', index, 'scan'];
+    const place = placeOf(root, ['deploy', index]);
+    return [
+      {
+        message: 'a deploy with "scan" and without "images" has nothing that could be compared with what runs',
+        expected: '"images" of the deploy, with an image of this file',
+        path,
+        span: place.children.get('scan')?.key ?? place.value,
+      },
+    ];
+  });
 }
 
 /** A layer for a platform that the image is not built for would be in no manifest, silently. */

@@ -200,6 +200,23 @@ waybill.yaml:12:21: error: no image "shpo" in this file
     |                     ^^^^ did you mean "shop"?`,
   ],
   [
+    'a level of a deploy that deploys no image, and one that does not exist',
+    `${head}${lint}images: [{ name: shop, layers: [{ from: a, to: /app }] }]\ndeploy:\n  - environment: staging\n    manifests: k8s\n    scan: { fail: new }\n  - environment: production\n    manifests: k8s\n    images: { shop: shop }\n    scan: { fail: new-hihg, since: release }\n`,
+    `waybill.yaml:10:5: error: a deploy with "scan" and without "images" has nothing that could be compared with what runs
+ 10 |     scan: { fail: new }
+    |     ^^^^
+    = expected: "images" of the deploy, with an image of this file
+
+waybill.yaml:14:19: error: expected one of "any", "medium", "high", "critical", "new", "new-medium", "new-high", "new-critical", "report", found "new-hihg"
+ 14 |     scan: { fail: new-hihg, since: release }
+    |                   ^^^^^^^^ did you mean "new-high"?
+
+waybill.yaml:14:29: error: unknown field "since"
+ 14 |     scan: { fail: new-hihg, since: release }
+    |                             ^^^^^
+    = expected: one of fail`,
+  ],
+  [
     'broken YAML',
     `${head}  - name: [lint\n    on: [change]\n`,
     `waybill.yaml:4:5: error: flow sequence in block collection must be sufficiently indented and end with a ]

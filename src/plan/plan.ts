@@ -99,4 +99,9 @@ export type PlannedDeploy = {
   /** Reference as written in the manifests → name of an image of this plan. */
   readonly images: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
+  /**
+   * What it may not bring that the release of its environment does not have: each of them has to hold, that of this file and that of the branch as it was. Absent:
+   * nothing fails.
+   */
+  readonly fail?: readonly ScanLevel[];
 };

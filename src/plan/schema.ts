@@ -319,6 +319,8 @@ const image = expects(
     }),
 );
 
+const fail = expects(`one of ${scanLevels.map((level) => `"${level}"`).join(', ')}`, z.enum(scanLevels));
+
 const deploy = expects(
   'a deploy with an environment and manifests',
   z
@@ -343,11 +345,24 @@ const deploy = expects(
         .optional()
         .describe('Reference as written in the manifests → name of an image of this file; replaced by its digest.'),
       timeout: duration.optional().describe('How long the rollout may take. Default: `defaults.timeout`, then 10m.'),
+      scan: expects(
+        'a mapping with "fail"',
+        z.strictObject({
+          fail: fail.describe(
+            'What ends the deploy before anything is touched. `new` counts from the release that runs there. Default: report.',
+          ),
+        }),
+      )
+        .optional()
+        .describe('What its images may not bring that those of the newest release of this environment do not have.'),
       verify: later('Integration tests against what was just deployed.'),
       approval: later('Who must approve, and how many.'),
       rollback: later('What happens when the rollout or the verification fails.'),
     })
-    .describe('Deployed on `merge` alone, one after another, when all stages passed and all images are built.'),
+    .meta({
+      description: 'Deployed on `merge` alone, one after another, when all stages passed and all images are built.',
+      dependentRequired: { scan: ['images'] },
+    }),
 );
 
 const defaults = expects(
@@ -362,7 +377,6 @@ const defaults = expects(
     .describe('What stages, jobs, images and deploys fall back to.'),
 );
 
-const fail = expects(`one of ${scanLevels.map((level) => `"${level}"`).join(', ')}`, z.enum(scanLevels));
 const tuned = (what: string) =>
   expects(
     'a mapping with "fail"',

@@ -40,6 +40,24 @@ export type Scanned = {
   readonly level: ScanLevel;
   readonly found: { readonly failing: number; readonly new: number; readonly known: number; readonly waived: number };
 };
+
+/** What a deploy or a change brings to an environment that its release has not; all of it is in the comparison (`scan/release-comparison.ts`). */
+export type ComparedRelease = {
+  readonly environment: string;
+  /** Digest of the comparison. */
+  readonly comparison: Digest;
+  /** The run of the release; missing: there was none. */
+  readonly release?: RunId;
+  readonly passed: boolean;
+  readonly found: {
+    readonly fresh: number;
+    readonly gone: number;
+    readonly learned: number;
+    readonly kept: number;
+    /** Of what is new and not waived. */
+    readonly worst?: 'low' | 'medium' | 'high' | 'critical' | 'unknown';
+  };
+};
 /** A base as the pipeline file or a Dockerfile names it, and the digest that this stands for in one run. */
 export type ResolvedBase = { readonly reference: string; readonly digest: Digest };
 
@@ -114,6 +132,8 @@ export type RunEvent =
       readonly record?: Digest;
     }
   | { readonly type: 'deploy-started'; readonly environment: string }
+  /** Of a deploy, before it touches anything; of a change, beside the scan of its libraries. */
+  | ({ readonly type: 'release-compared' } & ComparedRelease)
   | {
       readonly type: 'deploy-finished';
       readonly environment: string;

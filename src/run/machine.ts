@@ -30,6 +30,7 @@ function begin(head: RunCreated, at: string): RunState {
     scans: head.plan.scans === undefined ? [] : treeScans.map((name) => ({ name, status: 'waiting' })),
     images: head.plan.images.map((image) => ({ name: image.name, status: 'waiting' })),
     deploys: head.plan.deploys.map((deploy) => ({ environment: deploy.environment, status: 'waiting' })),
+    compared: [],
   };
 }
 
@@ -92,6 +93,10 @@ export function apply(state: RunState, event: RunEvent, at: string): RunState {
         ...move(d, event.outcome, at, event.reason),
         ...(event.endpoints ? { endpoints: event.endpoints } : {}),
       }));
+    case 'release-compared': {
+      const { type: _, ...compared } = event;
+      return { ...state, compared: [...state.compared.filter((each) => each.environment !== event.environment), compared] };
+    }
     case 'note':
       return { ...state, notes: [...state.notes, event.text] };
     case 'paper-signed':

@@ -274,6 +274,24 @@ test('after a stop, an open run is reported as interrupted and a new one takes i
   assert.equal((await at.journal.state(tired)).status, 'interrupted');
 });
 
+test('of what is new in an environment the last look counts', async () => {
+  await using at = await setUp();
+  const run = await at.journal.create(head({ deploys: [deploy('staging'), deploy('production')] }));
+  const found = { fresh: 1, gone: 0, learned: 0, kept: 0 };
+  const look = (environment: string, text: string, passed: boolean) =>
+    at.journal.append(run, { type: 'release-compared', environment, comparison: digestOf(text), release: 3 as RunId, passed, found });
+  await look('staging', 'a', false);
+  await look('production', 'b', true);
+  const { compared } = await look('staging', 'c', true);
+  assert.deepEqual(
+    compared.map((each) => [each.environment, each.comparison, each.release, each.passed]),
+    [
+      ['production', digestOf('b'), 3, true],
+      ['staging', digestOf('c'), 3, true],
+    ],
+  );
+});
+
 test('the journal refuses what cannot follow', async () => {
   await using at = await setUp();
   const run = await at.journal.create(head({ stages: [stage('lint', [], 'a')] }));

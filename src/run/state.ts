@@ -1,7 +1,7 @@
 import type { Digest } from '../kernel/digest.ts';
 import type { RunId } from '../kernel/ids.ts';
 import type { TreeScan } from '../plan/scan-levels.ts';
-import type { ResolvedBase, RunCreated, Scanned } from './event.ts';
+import type { ComparedRelease, ResolvedBase, RunCreated, Scanned } from './event.ts';
 import type { Status } from './status.ts';
 
 /** What a journal says now. Derived, never stored. */
@@ -16,6 +16,8 @@ export type RunState = {
   readonly scans: readonly ScanState[];
   readonly images: readonly ImageState[];
   readonly deploys: readonly DeployState[];
+  /** What is new since the release of each environment, as it was then; of each environment the last. */
+  readonly compared: readonly ComparedRelease[];
   readonly notes: readonly string[];
   /** Digests of the bases, one for each reference. */
   readonly bases: readonly ResolvedBase[];

@@ -3,8 +3,8 @@ import { digestOf, type Digest } from '../kernel/digest.ts';
 import { WaybillError } from '../kernel/error.ts';
 import type { Store } from '../store/store.ts';
 
-/** `record`: what a scan came to (record.ts). `sbom`: a CycloneDX document. */
-export type DocumentKind = 'record' | 'sbom';
+/** `record`: what a scan came to (record.ts). `sbom`: a CycloneDX document. `comparison`: what is new since a release (release-comparison.ts). */
+export type DocumentKind = 'record' | 'sbom' | 'comparison';
 
 type ScanTables = {
   scan_document: { readonly digest: string; readonly kind: DocumentKind; readonly recorded_at: string; readonly text: string };

@@ -3,7 +3,7 @@ import { WaybillError } from '../kernel/error.ts';
 import { canonicalJson } from '../kernel/json.ts';
 import type { ScanLevel } from '../plan/scan-levels.ts';
 import type { JudgedFinding } from './finding.ts';
-import type { ScanVerdict } from './gate.ts';
+import type { ScanVerdict, WeighedFinding } from './gate.ts';
 import { scanKinds, type ScanReport } from './report.ts';
 
 /** A scan as it is kept: what was looked at and found, and what the gate said. JSON. */
@@ -48,12 +48,14 @@ export function recordOf(
     findings: verdict.findings
       .toSorted((a, b) => Number(b.fails) - Number(a.fails))
       .slice(0, mostFindings)
-      .map(({ waiver, ...finding }) => ({
-        ...finding,
-        ...(waiver ? { waiver: { reason: waiver.reason, owner: waiver.owner, expires: waiver.expires } } : {}),
-      })),
+      .map(recordedFinding),
     findingCount: verdict.findings.length,
   };
+}
+
+/** Without what only the gate needs of a waiver. */
+export function recordedFinding({ waiver, ...finding }: WeighedFinding): RecordedFinding {
+  return { ...finding, ...(waiver ? { waiver: { reason: waiver.reason, owner: waiver.owner, expires: waiver.expires } } : {}) };
 }
 
 /** One text for one record. */

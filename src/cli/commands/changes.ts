@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
 import { endpoints } from '../../api/endpoints.ts';
-import { scanReport } from '../../api/scan-report.ts';
+import { sinceCounts, sinceTitle } from '../../api/since-report.ts';
 import type { ChangeView } from '../../api/views.ts';
 import type { CliContext } from '../context.ts';
 import { wholeNumber } from '../input.ts';
 import { show } from '../output.ts';
+import { tellScans } from '../run-scans.ts';
 import { badge, plain, type Paint } from '../terminal.ts';
 
 /** `waybill change list | show | approve | reject | merge | abandon`. */
@@ -40,14 +41,11 @@ export function changeCommands(program: Command, context: CliContext): void {
     .action(async (id: string) => print(await (await context.client()).call(endpoints.showChange, { params: { id: wholeNumber(id) } })));
   change
     .command('report <id>')
-    .description('What the scans say of the newest version, as Markdown')
+    .description('What the scans say of the newest version, and what is new in it since the last release of each environment, as Markdown')
     .action(async (id: string) => {
       const client = await context.client();
       const view = await client.call(endpoints.showChange, { params: { id: wholeNumber(id) } });
-      const newest = view.versions.at(-1)?.version;
-      const run = view.runs.find((each) => each.event === 'change' && each.version === newest);
-      const scans = run ? await client.call(endpoints.showScans, { params: { id: run.id } }) : [];
-      show(context, program, scans, () => scanReport(scans).split('\n').map(plain));
+      await tellScans(context, program, client, newestRun(view));
     });
   change
     .command('approve <id>')
@@ -58,9 +56,13 @@ export function changeCommands(program: Command, context: CliContext): void {
       const client = await context.client();
       const params = { id: wholeNumber(id) };
       // Said before it is done, and bound to it: a version that comes in between is not approved unseen.
-      const newest = (await client.call(endpoints.showChange, { params })).versions.at(-1);
+      const view = await client.call(endpoints.showChange, { params });
+      const newest = view.versions.at(-1);
       if (options.head === undefined && newest)
         context.note(`Approving version ${newest.version}, ${newest.head}, pushed by ${newest.pusher} at ${newest.pushedAt}`);
+      const run = newestRun(view);
+      const since = run === undefined ? [] : await client.call(endpoints.showSince, { params: { id: run } });
+      for (const each of since) context.note(`${sinceTitle(each, new Date())}: ${sinceCounts(each.found)}`);
       const head = options.head ?? newest?.head;
       print(await client.call(endpoints.approveChange, { params, body: { ...options, ...(head === undefined ? {} : { head }) } }));
     });
@@ -86,6 +88,12 @@ export function changeCommands(program: Command, context: CliContext): void {
         `Run ${done.run} builds and deploys the merged commit: waybill runs watch ${done.run}`,
       ]);
     });
+}
+
+/** The run that tests the newest version. */
+function newestRun({ versions, runs }: ChangeView): number | undefined {
+  const newest = versions.at(-1)?.version;
+  return runs.find((each) => each.event === 'change' && each.version === newest)?.id;
 }
 
 function describe(paint: Paint, view: ChangeView): string[] {

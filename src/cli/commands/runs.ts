@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
 import type { Client } from '../../api/client.ts';
 import { endpoints } from '../../api/endpoints.ts';
-import { scanReport } from '../../api/scan-report.ts';
+import { sinceCounts } from '../../api/since-report.ts';
 import type { RunView } from '../../api/views.ts';
 import type { CliContext } from '../context.ts';
 import { wholeNumber } from '../input.ts';
 import { show, wantsJson } from '../output.ts';
+import { tellScans } from '../run-scans.ts';
 import { badge, lasted, painter, plain, type Paint } from '../terminal.ts';
 
 const over = (status: string) => status !== 'waiting' && status !== 'running';
@@ -44,11 +45,8 @@ export function runsCommands(program: Command, context: CliContext): void {
     });
   runs
     .command('scans <run>')
-    .description('What the scans of a run looked at and found, as Markdown')
-    .action(async (run: string) => {
-      const scans = await (await context.client()).call(endpoints.showScans, { params: { id: wholeNumber(run) } });
-      show(context, program, scans, () => scanReport(scans).split('\n').map(plain));
-    });
+    .description('What the scans of a run looked at and found, and what is new since the last release of each environment, as Markdown')
+    .action(async (run: string) => tellScans(context, program, await context.client(), wholeNumber(run)));
   runs
     .command('watch <run>')
     .description('Follow a run to its end; the status is non-zero unless it passes')
@@ -125,6 +123,9 @@ export function describeRun(paint: Paint, view: RunView): string[] {
       line(`image ${i.name}`, i, [i.reference ?? '', ...(i.published ?? []).map((copy) => `\n      published ${plain(copy)}`)].join('')),
     ),
     ...view.deploys.map((d) => line(`deploy ${d.environment}`, d, d.endpoints?.join(' ') ?? '')),
+    ...view.compared.map(({ environment, release, found }) =>
+      paint('dim', `  ${environment}: ${sinceCounts(found)}${release === undefined ? '; its first release' : `, since run ${release}`}`),
+    ),
     ...(view.papers.length
       ? [
           paint(

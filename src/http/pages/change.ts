@@ -1,10 +1,15 @@
+import type { SinceReleaseView } from '../../api/since-views.ts';
 import type { ChangeView, ScanView } from '../../api/views.ts';
 import { html, type Html } from './html.ts';
 import { scansView } from './scans.ts';
+import { sinceView } from './since.ts';
 import { badge, code, command, empty, facts, section, table, when } from './parts.ts';
 
 /** One change: where it stands, what was pushed, and who said what about which version. */
-export function changePage(view: ChangeView, scans: readonly ScanView[] = []): Html {
+export function changePage(
+  view: ChangeView,
+  { scans, since, now }: { readonly scans: readonly ScanView[]; readonly since: readonly SinceReleaseView[]; readonly now: Date },
+): Html {
   const newest = Math.max(0, ...view.versions.map((version) => version.version));
   return html`<p class="over">Change ${view.id} ${badge(view.state)}</p>
     <h1><bdi>${view.title}</bdi></h1>
@@ -23,6 +28,7 @@ export function changePage(view: ChangeView, scans: readonly ScanView[] = []): H
       ${next(view, newest)}
     </div>
     ${scans.length > 0 && section('scans', 'What the scans say of the newest version', scansView(scans), { live: true })}
+    ${since.length > 0 && section('since', 'What the newest version brings to each environment', sinceView(since, now), { live: true })}
     ${section('reviews', 'Reviews', reviews(view), { live: true })}
     ${section('versions', 'Versions', versions(view, newest), { live: true })} ${section('change-runs', 'Runs', runs(view), { live: true })}`;
 }

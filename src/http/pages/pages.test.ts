@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { SinceReleaseView } from '../../api/since-views.ts';
 import type { ChangeView, ImportView, RunView, ScanView, FindingView } from '../../api/views.ts';
 import { changePage } from './change.ts';
 import { homePage } from './home.ts';
@@ -76,6 +77,7 @@ const run: RunView = {
   scans: [],
   images: [{ name: 'shop', status: 'running', startedAt: at }],
   deploys: [{ environment: 'demo', status: 'waiting' }],
+  compared: [],
   papers: [{ predicateType: 'https://waybill.dev/review/v1', subject: digest, ledgerIndex: 9, at }],
 };
 const scan: ScanView = {
@@ -113,10 +115,42 @@ const scan: ScanView = {
   ],
   findingCount: 1,
 };
+const since: SinceReleaseView = {
+  environment: 'production',
+  comparison: digest,
+  comparedAt: at,
+  levels: ['new-high'],
+  passed: false,
+  reasons: ['image shop: new: CVE-2018-16487 in lodash 4.17.4 in package-lock.json', 'there are no advisories for Go'],
+  release: { id: 3, run: 2, commit: oid, at: '2026-11-19T09:00:00.000Z' },
+  found: { fresh: 1, gone: 1, learned: 0, kept: 4, worst: 'high' },
+  parts: [
+    {
+      name: 'image shop',
+      now: digest,
+      was: digest,
+      fresh: scan.findings,
+      gone: scan.findings.map((finding) => ({ ...finding, title: 'CVE-2017-1 in left-behind 1.0.0', isNew: false, fails: false })),
+      learned: [],
+      found: { fresh: 1, gone: 1, learned: 0, kept: 4, worst: 'high' },
+      databases: scan.covered.databases,
+      notes: ['credentials were looked for with other rules at the release'],
+    },
+  ],
+  removed: ['worker'],
+};
+const none = { scans: [], since: [], now };
 const line = (text: string, stream = 'stdout'): LogLine => ({ at, stream, text });
 const shownRun = (view: RunView, lines: readonly LogLine[] = []) =>
-  runPage({ view, scans: [], now, picked: false, logs: ['stage/core/unit'], log: { name: 'stage/core/unit', lines, total: lines.length } })
-    .text;
+  runPage({
+    view,
+    scans: [],
+    since: [],
+    now,
+    picked: false,
+    logs: ['stage/core/unit'],
+    log: { name: 'stage/core/unit', lines, total: lines.length },
+  }).text;
 
 /** The same words everywhere that somebody else can choose a text. */
 function everywhere(text: string): Readonly<Record<string, string>> {
@@ -186,6 +220,19 @@ function everywhere(text: string): Readonly<Record<string, string>> {
     level: text,
     findings: [found, { ...found, fails: false }],
   };
+  const finds = [found, { ...found, fails: false }];
+  const evilPart = {
+    name: text,
+    now: text,
+    was: text,
+    fresh: finds,
+    gone: finds,
+    learned: finds,
+    found: since.found,
+    databases: [{ ecosystem: text, advisories: 1, updatedAt: text }],
+    notes: [text],
+  };
+  const evilSince = { ...since, environment: text, comparison: text, levels: [text], reasons: [text], parts: [evilPart], removed: [text] };
   const [stage] = run.stages;
   assert.ok(stage);
   const evilRun: RunView = {
@@ -206,12 +253,13 @@ function everywhere(text: string): Readonly<Record<string, string>> {
   };
   return {
     home: body.text,
-    change: changePage(evil, [evilScan]).text,
+    change: changePage(evil, { scans: [evilScan], since: [evilSince], now }).text,
     import: importPage({ view: asked, signatures: text, scan: evilScan }).text,
     failedImport: importPage({ view: { ...asked, look: { state: 'failed', at, why: text } }, signatures: text, scan: undefined }).text,
     run: runPage({
       view: evilRun,
       scans: [evilScan],
+      since: [evilSince],
       now,
       picked: true,
       logs: [text],
@@ -276,15 +324,15 @@ test('an empty Waybill says on its first page what to do', () => {
 });
 
 test('an approval of an older version is shown as void, and the next step is named', () => {
-  const { text } = changePage(change);
+  const { text } = changePage(change, none);
   assert.match(text, /approved, void/);
   assert.match(text, /no: a newer version was pushed/);
   assert.match(text, /earlier approvals are void[^<]*<code class="command">waybill change approve 3</);
   const [review] = change.reviews;
   assert.ok(review);
-  assert.match(changePage({ ...change, reviews: [{ ...review, version: 2, current: true }] }).text, /waybill change merge 3/);
-  assert.match(changePage({ ...change, reviews: [{ ...review, verdict: 'reject', current: true }] }).text, /Rejected by rita/);
-  assert.doesNotMatch(changePage({ ...change, state: 'merged', runs: [] }).text, /data-open|class="note"/);
+  assert.match(changePage({ ...change, reviews: [{ ...review, version: 2, current: true }] }, none).text, /waybill change merge 3/);
+  assert.match(changePage({ ...change, reviews: [{ ...review, verdict: 'reject', current: true }] }, none).text, /Rejected by rita/);
+  assert.doesNotMatch(changePage({ ...change, state: 'merged', runs: [] }, none).text, /data-open|class="note"/);
 });
 
 test('a run shows the way in its order, why it failed, and how long things took', () => {
@@ -326,7 +374,7 @@ test('the log that is shown first is what failed, else what runs, else the last 
 });
 
 test('what a scan found stands with where, how bad, how it came in and what to do; and with what was looked at', () => {
-  const { text } = runPage({ view: run, scans: [scan], now, picked: false, logs: [] });
+  const { text } = runPage({ view: run, scans: [scan], since: [], now, picked: false, logs: [] });
   for (const said of [
     /CVE-2018-16487 in lodash 4\.17\.4/,
     /package-lock\.json:9/,
@@ -336,7 +384,28 @@ test('what a scan found stands with where, how bad, how it came in and what to d
     /meets nothing any more/,
   ])
     assert.match(text, said);
-  assert.match(changePage(change, [scan]).text, /What the scans say of the newest version/);
+  assert.match(changePage(change, { scans: [scan], since: [], now }).text, /What the scans say of the newest version/);
+});
+
+test('what is new since the release of an environment stands with the run and with the change: what, since when, what is gone, and by which advisories', () => {
+  for (const { text } of [
+    runPage({ view: run, scans: [], since: [since], now, picked: false, logs: [] }),
+    changePage(change, { ...none, since: [since] }),
+  ])
+    for (const said of [
+      /Since the last release of production \(run 2, 3 days ago\)[^]*failed/,
+      /1 new \(worst: high\), 1 gone/,
+      /no part of it any more: worker/,
+      /note bad">there are no advisories for Go/,
+      /New in image shop[^]*CVE-2018-16487 in lodash/,
+      /Gone from image shop[^]*CVE-2017-1 in left-behind/,
+      /same advisories:\s+npm of 2026-11-22/,
+      /<a href="\/runs\/2">run 2<\/a>/,
+      /with other rules/,
+    ])
+      assert.match(text, said);
+  const { release: _, ...first } = since;
+  assert.match(changePage(change, { ...none, since: [first] }).text, /First release of production/);
 });
 
 test('of a long log the end is shown, and how to read the rest', async () => {
@@ -345,7 +414,7 @@ test('of a long log the end is shown, and how to read the rest', async () => {
   }
   const log = await tailOf('stage/core/unit', lines());
   assert.deepEqual([log.lines.length, log.total, log.lines.at(-1)?.text], [maxLines, 3 * maxLines, `line ${3 * maxLines - 1}`]);
-  const { text } = runPage({ view: run, scans: [], now, picked: false, logs: [log.name], log });
+  const { text } = runPage({ view: run, scans: [], since: [], now, picked: false, logs: [log.name], log });
   assert.match(text, new RegExp(`${2 * maxLines} earlier lines are left out[^]*waybill runs log 4 stage/core/unit`));
 });
 

@@ -1,3 +1,4 @@
+import type { SinceReleaseView } from '../../api/since-views.ts';
 import type { RunView, ScanView } from '../../api/views.ts';
 import { html, type Html } from './html.ts';
 import { jobList } from './job-list.ts';
@@ -5,11 +6,13 @@ import { logView, type LogTail } from './log.ts';
 import { paperTitle } from './paper.ts';
 import { badge, code, empty, facts, section, table, took, when } from './parts.ts';
 import { scansView } from './scans.ts';
+import { sinceView } from './since.ts';
 import { isOver, parts, whyOf, type Part } from './run-parts.ts';
 
 export type RunPage = {
   readonly view: RunView;
   readonly scans: readonly ScanView[];
+  readonly since: readonly SinceReleaseView[];
   readonly logs: readonly string[];
   /** The log that is shown, if anything was written yet. */
   readonly log?: LogTail;
@@ -19,7 +22,7 @@ export type RunPage = {
 };
 
 /** One run: the way as a row of boxes, jobs and steps beside the live log, the papers last. */
-export function runPage({ view, scans, logs, log, picked, now }: RunPage): Html {
+export function runPage({ view, scans, since, logs, log, picked, now }: RunPage): Html {
   const all = parts(view);
   const over = isOver(view.status);
   return html`<div id="summary" data-live ${!over && 'data-open=1500'}>
@@ -36,6 +39,7 @@ export function runPage({ view, scans, logs, log, picked, now }: RunPage): Html 
       </nav>
       ${section('log-section', html`Log ${log && html`<span class="soft">of ${log.name}</span>`}`, logView(view.id, log, { over, picked }))}
     </div>
+    ${since.length > 0 && section('since', 'What is new in each environment', sinceView(since, now), { live: true })}
     ${(scans.length > 0 || view.scans.length > 0) && section('scans', 'Scans', scansView(scans), { live: true })}
     ${section('papers', 'Papers', papers(view), { live: true })}`;
 }

@@ -38,7 +38,7 @@ function scanView(scan: ScanView): Html {
   </div>`;
 }
 
-function findingTable(caption: string, findings: readonly FindingView[]): Html {
+export function findingTable(caption: string, findings: readonly FindingView[]): Html {
   return html`${table(
     caption,
     ['Severity', 'What', 'Where', 'What to do'],

@@ -11,6 +11,7 @@ import { showPapers } from '../../ops/show-papers.ts';
 import { listRuns, showRun } from '../../ops/show-run.ts';
 import { importView, showImport } from '../../ops/show-import.ts';
 import { scansOfChange, showScans } from '../../ops/show-scans.ts';
+import { showSince, sinceOfChange } from '../../ops/show-since.ts';
 import { newlyVulnerable } from '../../ops/where.ts';
 import type { World } from '../../ops/world.ts';
 import { asWaybillError } from '../errors.ts';
@@ -123,6 +124,7 @@ export function pageRoutes(app: FastifyInstance, world: World, who: Authenticate
     const body = runPage({
       view: run,
       scans: await showScans(world, id),
+      since: await showSince(world, id),
       logs,
       picked: picked !== undefined,
       now: world.clock.now(),
@@ -137,7 +139,11 @@ export function pageRoutes(app: FastifyInstance, world: World, who: Authenticate
     const change = await showChange(world, await world.source.getChange(numberIn(request) as ChangeId));
     return {
       title: `Change ${change.id}: ${change.title}`,
-      body: changePage(change, await scansOfChange(world, change)),
+      body: changePage(change, {
+        scans: await scansOfChange(world, change),
+        since: await sinceOfChange(world, change),
+        now: world.clock.now(),
+      }),
       script: liveScript,
     };
   });

@@ -6,6 +6,7 @@ import { WaybillError } from '../../kernel/error.ts';
 import type { RunId } from '../../kernel/ids.ts';
 import { listRuns, showRun } from '../../ops/show-run.ts';
 import { showScans } from '../../ops/show-scans.ts';
+import { showSince } from '../../ops/show-since.ts';
 import type { World } from '../../ops/world.ts';
 import type { LogName } from '../../run/logs.ts';
 import { allow } from '../access.ts';
@@ -27,6 +28,7 @@ export function runRoutes(app: FastifyInstance, world: World, who: Authenticate)
   );
   serve(app, who, endpoints.showRun, async ({ params }) => showRun(world, params.id as RunId));
   serve(app, who, endpoints.showScans, async ({ params }) => showScans(world, params.id as RunId));
+  serve(app, who, endpoints.showSince, async ({ params }) => showSince(world, params.id as RunId));
   serve(app, who, endpoints.cancelRun, async ({ params, body }, person) => {
     await world.engine().cancel(params.id as RunId, person.id, body.reason);
     return showRun(world, params.id as RunId);
