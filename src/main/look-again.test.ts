@@ -506,6 +506,18 @@ for (const step of ['image-rescanned', 'the signature', 'the ledger', 'what come
     assert.equal((await p.pass(true)).looked, 0);
   });
 
+test('while the signer does not answer nobody looks further; what was looked at is signed when it is back', async (t) => {
+  await using p = await place(t);
+  p.time.now += 2 * day;
+  await p.publish();
+  const imageRescan = () => Promise.reject(new WaybillError('SIGNER_UNREACHABLE', 'nobody listens'));
+  const alone = { ...p.world, papers: { ...p.world.papers, imageRescan } } as World;
+  await assert.rejects(lookAgain(alone, { failed: new Set(), recover: false }, signal), { code: 'SIGNER_UNREACHABLE' });
+  p.time.now += day / 48;
+  assert.equal((await p.pass()).looked, 1);
+  assert.deepEqual(await p.events(), ['image-rescanned', 'paper-signed']);
+});
+
 test('an image that the registry has no longer is not looked at', async (t) => {
   await using p = await place(t);
   p.time.now += 2 * day;

@@ -1,5 +1,5 @@
 import type { BuiltEntry, SnapshotImage } from '../evidence/snapshot.ts';
-import { WaybillError, messageOf } from '../kernel/error.ts';
+import { WaybillError, isWaybillError, messageOf } from '../kernel/error.ts';
 import { digestsInUse, inUse } from './in-use.ts';
 import { lookAtImage } from './look-at-image.ts';
 import { inOrder, isDue, lookAgeMs, newestOfEachName } from './looks-due.ts';
@@ -23,7 +23,7 @@ const recentMs = 24 * 60 * 60_000;
  * Gives fresh papers about vulnerabilities to the images that the gate would admit and the registry still has: those whose look is older than policies like, and those about
  * whose components something else is known since. One that cannot be looked at keeps nobody else from it, and its old paper ages.
  * @param options.failed of the pass before: tried again, last
- * @throws WaybillError CONFLICT while the clock is behind the last snapshot
+ * @throws WaybillError CONFLICT while the clock is behind the last snapshot, SIGNER_UNREACHABLE
  * @param options.recover also finishes what a crash has cut off
  */
 export async function lookAgain(
@@ -70,6 +70,8 @@ export async function lookAgain(
       if (looked.length % sealAfter === 0) await world.papers.seal();
     } catch (error) {
       signal.throwIfAborted();
+      // Without a signer every further look would only be one more in the journal that nobody signs.
+      if (isWaybillError(error, 'SIGNER_UNREACHABLE')) throw error;
       const same = failures.get(messageOf(error)) ?? [];
       failures.set(messageOf(error), [...same, entry.digest]);
     }
