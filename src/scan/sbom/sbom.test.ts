@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Spec, Validation } from '@cyclonedx/cyclonedx-library';
+import { canonicalJson } from '../../kernel/json.ts';
 import type { Component, Inventory } from '../component.ts';
 import type { VulnerabilityFinding } from '../finding.ts';
 import { inventoryFromSbom } from './read-sbom.ts';
@@ -150,6 +151,10 @@ test('it is valid whatever stands in lock files, names of folders and advisories
 
 test('equal inventories give equal bytes, whenever they are made', () => {
   assert.equal(sbomOf(options), sbomOf({ ...options, inventory: { ...inventory, needs: new Map([...inventory.needs].toReversed()) } }));
+  for (const each of [options, { ...options, vulnerabilities: found, gaps: [{ path: 'a', reason: 'limit' as const, detail: 'b' }] }]) {
+    const text = sbomOf(each);
+    assert.equal(text, canonicalJson(JSON.parse(text)));
+  }
   const number = (text: string) => (JSON.parse(text) as { serialNumber: string }).serialNumber;
   assert.notEqual(number(sbomOf(options)), number(sbomOf({ ...options, subject: { type: 'container', name: 'other' } })));
 });
