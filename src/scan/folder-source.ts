@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, read
 import { join } from 'node:path';
 import { WaybillError, messageOf } from '../kernel/error.ts';
 import type { Skipped } from './coverage.ts';
-import { pieceBytes, type TreeFile, type TreeSource } from './tree-source.ts';
+import { pieceBytes, type FilesOptions, type TreeFile, type TreeSource } from './tree-source.ts';
 
 const mostFiles = 5_000_000;
 const deepest = 200;
@@ -14,11 +14,11 @@ const deepest = 200;
 export function folderSource(folder: string): TreeSource {
   return {
     what: `the folder ${folder}`,
-    async *files({ signal, skip }) {
+    async *files({ signal, skip, room }) {
       const root = stat(folder);
       if (!root) throw new WaybillError('NOT_FOUND', `${folder}: there is no such file or folder`);
       if (root.isFile()) {
-        yield diskFile(folder, folder.split('/').at(-1) ?? folder, root.size);
+        yield diskFile(folder, folder.split('/').at(-1) ?? folder, root.size, room);
         return;
       }
       let count = 0;
@@ -29,7 +29,7 @@ export function folderSource(folder: string): TreeSource {
           return;
         }
         const info = stat(join(folder, path));
-        if (info?.isFile()) yield diskFile(join(folder, path), path, info.size);
+        if (info?.isFile()) yield diskFile(join(folder, path), path, info.size, room);
         else skip({ path, reason: 'unreadable', detail: 'it went away, or its name is not UTF-8' });
       }
     },
@@ -40,11 +40,11 @@ export function folderSource(folder: string): TreeSource {
 export function listedSource(what: string, folder: string, paths: (signal: AbortSignal) => Promise<readonly string[]>): TreeSource {
   return {
     what,
-    async *files({ signal, skip }) {
+    async *files({ signal, skip, room }) {
       for (const path of await paths(signal)) {
         signal.throwIfAborted();
         const info = stat(join(folder, path));
-        if (info?.isFile()) yield diskFile(join(folder, path), path, info.size);
+        if (info?.isFile()) yield diskFile(join(folder, path), path, info.size, room);
         else if (info) skip({ path, reason: 'excluded', detail: info.isSymbolicLink() ? 'a link, not followed' : 'not a file' });
         // What is listed and not there was deleted; but what cannot be named may well be there.
         else if (path.includes('\uFFFD')) skip({ path, reason: 'unreadable', detail: 'its name is not UTF-8' });
@@ -72,11 +72,11 @@ function* walk(folder: string, below: string, depth: number, skip: (skipped: Ski
   }
 }
 
-function diskFile(absolute: string, path: string, size: number): TreeFile {
-  return { path, size, pieces: () => readPieces(absolute, path) };
+function diskFile(absolute: string, path: string, size: number, room: FilesOptions['room']): TreeFile {
+  return { path, size, pieces: () => readPieces(absolute, path, room) };
 }
 
-function* readPieces(absolute: string, path: string): Generator<Buffer> {
+function* readPieces(absolute: string, path: string, spare: FilesOptions['room']): Generator<Buffer> {
   let file: number;
   try {
     // Not through a link that took the file's place, and not into a pipe that nobody writes.
@@ -90,15 +90,20 @@ function* readPieces(absolute: string, path: string): Generator<Buffer> {
     // A byte more than it has shows the end without a second piece.
     const room = Math.min(info.size + 1, pieceBytes + 1);
     let held = Buffer.allocUnsafe(0);
+    const lent = room <= pieceBytes ? spare?.(room) : undefined;
+    if (lent) {
+      const length = fill(file, lent, 0);
+      if (length < lent.length) {
+        yield lent.subarray(0, length);
+        return;
+      }
+      // It has grown meanwhile.
+      held = Buffer.from(lent);
+    }
     for (;;) {
       const piece = Buffer.allocUnsafe(Math.max(room, held.length + 1));
       held.copy(piece);
-      let length = held.length;
-      while (length < piece.length) {
-        const read = readSync(file, piece, length, piece.length - length, null);
-        if (read === 0) break;
-        length += read;
-      }
+      const length = fill(file, piece, held.length);
       if (length <= pieceBytes && length < piece.length) {
         yield piece.subarray(0, length);
         return;
@@ -113,6 +118,17 @@ function* readPieces(absolute: string, path: string): Generator<Buffer> {
   } finally {
     closeSync(file);
   }
+}
+
+/** @returns where the bytes end */
+function fill(file: number, piece: Buffer, from: number): number {
+  let length = from;
+  while (length < piece.length) {
+    const read = readSync(file, piece, length, piece.length - length, null);
+    if (read === 0) break;
+    length += read;
+  }
+  return length;
 }
 
 function stat(path: string) {

@@ -11,7 +11,17 @@ export type TreeSource = {
   /** For people: `the folder ./web`, `what is staged`. */
   readonly what: string;
   /** @throws WaybillError CANCELLED and what the source itself can fail with */
-  files(options: { readonly signal: AbortSignal; skip(skipped: Skipped): void }): AsyncIterable<TreeFile>;
+  files(options: FilesOptions): AsyncIterable<TreeFile>;
+};
+
+export type FilesOptions = {
+  readonly signal: AbortSignal;
+  skip(skipped: Skipped): void;
+  /**
+   * Room for the content of a file that comes in one piece, if there is any: whoever gives it says when it is used again, and holds no piece beyond that. Without it every file leaves
+   * its bytes to the garbage collector, which waits until there are a hundred megabytes.
+   */
+  room?(bytes: number): Buffer | undefined;
 };
 
 export type TreeFile = {

@@ -4,7 +4,7 @@ import type { Coverage } from '../coverage.ts';
 import { SkipList } from '../skip-list.ts';
 import { readWhole, type TreeSource } from '../tree-source.ts';
 import { Gathering } from './gathering.ts';
-import type { Reader } from './reader.ts';
+import { whyUnread, type Reader } from './reader.ts';
 import { installedReaders, sourceReaders } from './readers.ts';
 import { Unlocked } from './unlocked.ts';
 
@@ -60,7 +60,7 @@ export async function readInventory(options: {
         skips.add({
           path: file.path,
           reason: tooLarge ? 'limit' : 'unknown-format',
-          detail: tooLarge ? messageOf(error) : `it cannot be read as ${reader.what}: ${messageOf(error).slice(0, 300)}`,
+          detail: tooLarge ? messageOf(error) : `it cannot be read as ${reader.what}: ${whyUnread(error)}`,
         });
       }
       onProgress?.({ files, components: gathering.size });

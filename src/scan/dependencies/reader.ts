@@ -1,3 +1,4 @@
+import { messageOf } from '../../kernel/error.ts';
 import type { Component } from '../component.ts';
 import type { Skipped } from '../coverage.ts';
 
@@ -50,6 +51,12 @@ export function projectOf(path: string): string {
 
 export function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
+}
+
+/** Of what a reader throws: one line. Parsers quote what they could not read, over several. */
+export function whyUnread(error: unknown): string {
+  if (error instanceof RangeError && error.message.startsWith('Maximum call stack')) return 'it is nested too deep';
+  return (messageOf(error).split('\n')[0] ?? '').slice(0, 300);
 }
 
 const mib = 1024 * 1024;

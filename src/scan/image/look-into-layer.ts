@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { WaybillError, isWaybillError, messageOf } from '../../kernel/error.ts';
+import { WaybillError, isWaybillError } from '../../kernel/error.ts';
 import type { Skipped } from '../coverage.ts';
-import type { Reader, Reading } from '../dependencies/reader.ts';
+import { whyUnread, type Reader, type Reading } from '../dependencies/reader.ts';
 import type { TreeFile, TreeSource } from '../tree-source.ts';
 import { habitsOf, type Habit } from './habits.ts';
 import { isNamedOnly, probesFor, readerFor } from './image-readers.ts';
@@ -256,7 +256,7 @@ function readWith(reader: Reader, content: Buffer, path: string): Pick<Seen, 're
     return { readings: [reader.read(content, path)], skipped: [] };
   } catch (error) {
     if (isWaybillError(error, 'CANCELLED')) throw error;
-    return gap(path, 'unknown-format', `it cannot be read as ${reader.what}: ${messageOf(error).slice(0, 300)}`);
+    return gap(path, 'unknown-format', `it cannot be read as ${reader.what}: ${whyUnread(error)}`);
   }
 }
 

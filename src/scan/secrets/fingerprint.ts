@@ -1,4 +1,5 @@
-import { createHash, scrypt } from 'node:crypto';
+import { createHash, scryptSync } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { WaybillError } from '../../kernel/error.ts';
 
 /** RFC 7914. 16 MiB and some 30 ms for each guess: a password that people chose is not read from a file of waivers by trying dictionaries fast. */
@@ -9,7 +10,7 @@ const bytes = 16;
 export class Fingerprints {
   readonly #salt: Buffer;
   readonly #known = new Map<string, Promise<string>>();
-  readonly #lanes: Promise<unknown>[] = [];
+  #last: Promise<unknown> = Promise.resolve();
 
   /** @param salt of the repository, hexadecimal */
   constructor(salt: string) {
@@ -18,21 +19,20 @@ export class Fingerprints {
     this.#salt = Buffer.from(salt, 'hex');
   }
 
-  /** 32 hexadecimal digits. `value` has one character for each byte. Two are made at once: each takes its memory. */
+  /**
+   * 32 hexadecimal digits. `value` has one character for each byte. One after another, in this thread, which is free for others in between: threads of a pool would keep the memory of one
+   * hash each.
+   */
   of(value: string): Promise<string> {
     const known = this.#known.get(value);
     if (known) return known;
-    const lane = this.#known.size % 2;
-    const made = (this.#lanes[lane] ?? Promise.resolve()).then(() => this.#make(value));
-    this.#lanes[lane] = made.catch(() => {});
+    const made = this.#last.then(async () => {
+      await setImmediate();
+      return scryptSync(Buffer.from(value, 'latin1'), this.#salt, bytes, cost).toString('hex');
+    });
+    this.#last = made.catch(() => {});
     this.#known.set(value, made);
     return made;
-  }
-
-  #make(value: string): Promise<string> {
-    return new Promise((resolve, reject) => {
-      scrypt(Buffer.from(value, 'latin1'), this.#salt, bytes, cost, (error, key) => (error ? reject(error) : resolve(key.toString('hex'))));
-    });
   }
 }
 

@@ -76,8 +76,8 @@ export function scanParts(
       });
       return finished ? undefined : `took longer than ${limits.milliseconds} ms`;
     } catch (error) {
-      // V8 finds out only while it runs that an expression is too large, or goes too deep.
-      if (progress.rule && (error instanceof RangeError || error instanceof SyntaxError)) return `failed (${error.message.slice(-100)})`;
+      // V8 finds out only while it runs that an expression goes too deep.
+      if (progress.rule && error instanceof RangeError) return `failed (${error.message.slice(-100)})`;
       throw error;
     }
   };

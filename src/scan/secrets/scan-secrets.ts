@@ -5,7 +5,7 @@ import { usedUp } from '../../kernel/used-buffers.ts';
 import type { Skipped } from '../coverage.ts';
 import type { ScanReport } from '../report.ts';
 import { SkipList } from '../skip-list.ts';
-import type { TreeSource } from '../tree-source.ts';
+import { pieceBytes, type TreeSource } from '../tree-source.ts';
 import { Batches } from './batches.ts';
 import { FileReader } from './file-reader.ts';
 import { Fingerprints } from './fingerprint.ts';
@@ -85,6 +85,9 @@ async function look(
   let tooMany = false;
   let batch: Part[] = [];
   let size = 0;
+  // A batch is looked at, or copied for another thread, before it is given back: then its bytes are not needed any more.
+  const shelf = Buffer.allocUnsafeSlow(batchBytes + pieceBytes);
+  let taken = 0;
 
   await using batches = new Batches(rules, limits, scan.clock.now(), {
     found(each) {
@@ -102,6 +105,7 @@ async function look(
   const flush = async () => {
     if (batch.length === 0) return;
     batches.give(batch, size);
+    taken = 0;
     usedUp(size);
     batch = [];
     size = 0;
@@ -120,7 +124,12 @@ async function look(
       return size >= batchBytes || batch.length >= batchParts ? flush() : undefined;
     },
   });
-  for await (const file of source.files({ signal, skip })) {
+  const room = (length: number) => {
+    if (taken + length > shelf.length) return undefined;
+    taken += length;
+    return shelf.subarray(taken - length, taken);
+  };
+  for await (const file of source.files({ signal, skip, room })) {
     const state: FileState = { ...(file.blob === undefined ? {} : { blob: file.blob }), dirty: false };
     try {
       bytes += await reader.read(file, state);
