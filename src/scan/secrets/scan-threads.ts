@@ -8,6 +8,9 @@ import type { BatchMessage, PartMessage, ResultMessage, ThreadData } from './sca
 /** One that works and one that waits: a thread is never without work while there is some. */
 const mostWaiting = 2;
 
+/** What a batch leaves behind is small or large at once: more room for young objects is memory held, and no time won. */
+const resourceLimits = { maxYoungGenerationSizeMb: 3 };
+
 /** Threads that look at batches beside this one. Disposing ends them, whatever they do. */
 export type ScanThreads = AsyncDisposable & {
   /** Undefined when all have enough to do: whoever asks looks at it by themselves. Rejects with what a rule has thrown. */
@@ -26,7 +29,7 @@ export function openScanThreads(count: number, set: RuleSet, limits: ScanLimits,
     now,
   };
   const threads = Array.from({ length: count }, (): Thread => {
-    const worker = new Worker(new URL('./scan-thread.ts', import.meta.url), { workerData });
+    const worker = new Worker(new URL('./scan-thread.ts', import.meta.url), { workerData, resourceLimits });
     const waiting: Thread['waiting'] = [];
     worker.on('message', ({ found, ...rest }: ResultMessage) => {
       const named = found.flatMap(({ located, part }) => {
