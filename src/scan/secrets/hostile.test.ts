@@ -215,7 +215,7 @@ suite('rules that do not end', { timeout: 120_000 }, () => {
 
   test('one that goes deeper than V8 can is told, and the others go on', async () => {
     const groups = Array.from({ length: 60 }, (_, index) => `(${String.fromCharCode(97 + (index % 26))}{0,3})`).join('|');
-    const text = `[extend]\nuseDefault = true\n[[rules]]\nid = "deep"\nregex = \'\'\'^(?:${groups})*!\'\'\'\nkeywords = ["abcabc"]\n`;
+    const text = `[extend]\nuseDefault = true\n[[rules]]\nid = "deep"\nregex = '''^(?:${groups})*!'''\nkeywords = ["abcabc"]\n`;
     const report = await scan(inMemory({ f: `${'abc'.repeat(70_000)}\n${secret}` }), { rules: parseGitleaks(text, '.gitleaks.toml').set });
     assert.deepEqual([places(report), told(report)], [['f'], ['f time']]);
     assert.match(report.coverage.skipped[0]?.detail ?? '', /rule deep failed \(Maximum call stack/);
