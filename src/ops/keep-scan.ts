@@ -12,14 +12,26 @@ export async function keepScan(
   report: ScanReport,
   by: {
     readonly level: ScanLevel;
+    /** Held to this level, too; see level-before.ts. The record is by the level that says no. */
+    readonly alsoLevel?: ScanLevel | undefined;
     readonly waivers: Waivers;
     readonly before?: { readonly name: string; readonly keys: ReadonlySet<string> } | undefined;
   },
 ): Promise<{ readonly record: ScanRecord; readonly digest: Digest }> {
-  const { level, waivers, before } = by;
+  const { alsoLevel, waivers, before } = by;
   const { databaseDays, documents } = scanning;
   const now = clock.now();
-  const verdict = judgeScan({ report, fail: level, waivers, now, databaseDays, ...(before ? { before: before.keys } : {}) });
+  const judge = (fail: ScanLevel) => judgeScan({ report, fail, waivers, now, databaseDays, ...(before ? { before: before.keys } : {}) });
+  let level = by.level;
+  let verdict = judge(level);
+  if (verdict.passed && alsoLevel !== undefined && alsoLevel !== level) {
+    const also = judge(alsoLevel);
+    if (!also.passed) {
+      level = alsoLevel;
+      const note = `it passes by \`${by.level}\`, which this commit sets, and not by \`${alsoLevel}\`, which held before it`;
+      verdict = { ...also, notes: [note, ...also.notes] };
+    }
+  }
   const record = recordOf(report, verdict, {
     level,
     judgedAt: now.toISOString(),
