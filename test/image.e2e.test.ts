@@ -5,7 +5,7 @@ import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { execa } from 'execa';
 import { endpoints } from '../src/api/endpoints.ts';
-import type { RunView } from '../src/api/views.ts';
+import type { RunView } from '../src/api/run-views.ts';
 import { openBundle, signStatement } from '../src/evidence/bundle.ts';
 import { referrerOf } from '../src/evidence/cosign-forms.ts';
 import { keyRingFile } from '../src/evidence/keys.ts';

@@ -10,7 +10,7 @@ import { cleanUpPlace } from '../scripts/demo/clean-up.ts';
 import { writeAdvisories } from '../scripts/demo/advisories.ts';
 import { must } from '../scripts/demo/person.ts';
 import { endpoints } from '../src/api/endpoints.ts';
-import type { ImportView } from '../src/api/views.ts';
+import type { ImportView } from '../src/api/import-views.ts';
 import { importPredicate, importType } from '../src/evidence/statements/import.ts';
 import { digestOf, type Digest } from '../src/kernel/digest.ts';
 import { connectRegistry } from '../src/oci/client.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import { endpoints } from '../src/api/endpoints.ts';
-import type { RunView } from '../src/api/views.ts';
+import type { RunView } from '../src/api/run-views.ts';
 import { must } from '../scripts/demo/person.ts';
 import { changeRun, waitFor } from '../scripts/demo/story.ts';
 import { ended, isOver, logLines, mergeChange, newRepository, passed, propose, pushVersion, until } from './kit/repository.ts';

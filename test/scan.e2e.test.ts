@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { endpoints } from '../src/api/endpoints.ts';
-import type { ScanView } from '../src/api/views.ts';
+import type { ScanView } from '../src/api/scan-views.ts';
 import { sbomType } from '../src/evidence/statements/sbom.ts';
 import { secretScanType } from '../src/evidence/statements/secret-scan.ts';
 import { vulnerabilitiesType } from '../src/evidence/statements/vulnerabilities.ts';

@@ -7,7 +7,7 @@ import { must } from '../scripts/demo/person.ts';
 import { changeRun } from '../scripts/demo/story.ts';
 import { endpoints } from '../src/api/endpoints.ts';
 import type { SinceReleaseView } from '../src/api/since-views.ts';
-import type { ScanView } from '../src/api/views.ts';
+import type { ScanView } from '../src/api/scan-views.ts';
 import { busybox } from './kit/busybox.ts';
 import { lacks } from './kit/needs.ts';
 import { deliver, ended, newRepository, passed, propose } from './kit/repository.ts';

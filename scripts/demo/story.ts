@@ -1,7 +1,7 @@
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { endpoints } from '../../src/api/endpoints.ts';
-import type { RunView } from '../../src/api/views.ts';
+import type { RunView } from '../../src/api/run-views.ts';
 import { must, mustRefuse, type Person } from './person.ts';
 import { seconds } from './screen.ts';
 import { reach } from './reach.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { lookCell, lookLines } from './look-text.ts';
-import type { ImportLookView } from './views.ts';
+import type { ImportLookView } from './import-views.ts';
 
 const at = '2026-11-22T10:04:05.000Z';
 const none = { critical: 0, high: 0, medium: 0, low: 0, unknown: 0, credentials: 0, habits: 0, gaps: 0 };

@@ -1,4 +1,4 @@
-import type { ImportLookView } from './views.ts';
+import type { ImportLookView } from './import-views.ts';
 
 type Done = Extract<ImportLookView, { state: 'done' }>;
 type Counts = Done['found'];

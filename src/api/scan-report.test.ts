@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { scanReport } from './scan-report.ts';
-import type { ScanView } from './views.ts';
+import type { ScanView } from './scan-views.ts';
 
 const scan: ScanView = {
   name: 'secrets',

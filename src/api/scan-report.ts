@@ -1,4 +1,4 @@
-import type { FindingView, ScanView } from './views.ts';
+import type { FindingView, ScanView } from './scan-views.ts';
 
 const mostRows = 50;
 

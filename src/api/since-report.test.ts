@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ago, sinceCounts, sinceReport, sinceTitle } from './since-report.ts';
 import type { SinceReleaseView } from './since-views.ts';
-import type { FindingView } from './views.ts';
+import type { FindingView } from './scan-views.ts';
 
 const now = new Date('2026-11-22T10:00:00Z');
 const finding = (title: string, more: Partial<FindingView> = {}): FindingView => ({

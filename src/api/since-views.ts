@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { findingView, severity } from './views.ts';
+import { findingView, severity } from './scan-views.ts';
 
 const counts = { fresh: z.number(), gone: z.number(), learned: z.number(), kept: z.number(), worst: severity.optional() };
 

@@ -1,4 +1,4 @@
-import type { ScanView } from '../api/views.ts';
+import type { ScanView } from '../api/scan-views.ts';
 import { WaybillError, messageOf } from '../kernel/error.ts';
 import { countsOf, parseRecord } from '../scan/record.ts';
 import { keepScan } from './keep-scan.ts';

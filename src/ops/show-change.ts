@@ -1,4 +1,4 @@
-import type { ChangeView } from '../api/views.ts';
+import type { ChangeView } from '../api/change-views.ts';
 import { findRuns } from '../run/queries.ts';
 import type { Change } from '../source/port.ts';
 import type { World } from './world.ts';

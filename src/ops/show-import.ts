@@ -1,4 +1,5 @@
-import type { ImportView, ScanView } from '../api/views.ts';
+import type { ImportView } from '../api/import-views.ts';
+import type { ScanView } from '../api/scan-views.ts';
 import { signaturesText } from '../evidence/upstream/signatures-text.ts';
 import { WaybillError } from '../kernel/error.ts';
 import type { ImageImport } from '../registry/imports.ts';

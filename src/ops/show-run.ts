@@ -1,4 +1,4 @@
-import type { RunRowView, RunView } from '../api/views.ts';
+import type { RunRowView, RunView } from '../api/run-views.ts';
 import type { ChangeId, RepositoryName, RunId } from '../kernel/ids.ts';
 import { stateOf } from '../run/machine.ts';
 import { findRuns, type RunFilter } from '../run/queries.ts';

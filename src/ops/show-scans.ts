@@ -1,4 +1,5 @@
-import type { ChangeView, FindingView, ScanView } from '../api/views.ts';
+import type { ChangeView } from '../api/change-views.ts';
+import type { FindingView, ScanView } from '../api/scan-views.ts';
 import type { Digest } from '../kernel/digest.ts';
 import type { RunId } from '../kernel/ids.ts';
 import type { Scanned } from '../run/event.ts';

@@ -1,5 +1,5 @@
 import type { SinceReleaseView } from '../api/since-views.ts';
-import type { ChangeView } from '../api/views.ts';
+import type { ChangeView } from '../api/change-views.ts';
 import type { RunId } from '../kernel/ids.ts';
 import { parseComparison, sumOf, type ComparedPart } from '../scan/release-comparison.ts';
 import { findingOf, newestRunOf } from './show-scans.ts';

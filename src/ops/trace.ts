@@ -1,4 +1,4 @@
-import type { TraceNode } from '../api/views.ts';
+import type { TraceNode } from '../api/trace-view.ts';
 import { signaturesText } from '../evidence/upstream/signatures-text.ts';
 import { isDigest, type Digest } from '../kernel/digest.ts';
 import { WaybillError, isWaybillError } from '../kernel/error.ts';

@@ -1,4 +1,4 @@
-import type { AdvisoryStateView } from '../api/views.ts';
+import type { AdvisoryStateView } from '../api/scan-views.ts';
 import { messageOf } from '../kernel/error.ts';
 import type { EcosystemUpdate } from '../scan/advisories/update.ts';
 import type { EcosystemState } from '../scan/advisories/database-state.ts';

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { endpoints } from '../../src/api/endpoints.ts';
-import type { RunView } from '../../src/api/views.ts';
+import type { RunView } from '../../src/api/run-views.ts';
 import { must, type Person } from '../../scripts/demo/person.ts';
 import { changeOf, changeRun, waitFor, whyFailed } from '../../scripts/demo/story.ts';
 import type { Waybill } from './waybill.ts';

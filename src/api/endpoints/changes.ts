@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { comment, endpoint, id } from '../define-endpoint.ts';
-import { changeView } from '../views.ts';
+import { changeView } from '../change-views.ts';
 
 export const changesEndpoints = {
   listChanges: endpoint('GET', '/changes', 'person', 'Changes, newest first', {

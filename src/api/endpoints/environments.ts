@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { endpoint, name } from '../define-endpoint.ts';
-import { environmentView } from '../views.ts';
+import { environmentView } from '../administration-views.ts';
 
 export const environmentsEndpoints = {
   listEnvironments: endpoint('GET', '/environments', 'person', 'Environments', { reply: z.array(environmentView) }),

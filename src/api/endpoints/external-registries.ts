@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { endpoint, name } from '../define-endpoint.ts';
-import { externalCheckView, externalRegistryView, registryFindingView } from '../views.ts';
+import { externalCheckView, externalRegistryView } from '../external-registry-views.ts';
+import { registryFindingView } from '../registry-views.ts';
 
 export const externalRegistriesEndpoints = {
   listExternalRegistries: endpoint('GET', '/external-registries', 'person', 'Registries that the company has, without their credentials', {

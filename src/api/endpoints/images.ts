@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { endpoint } from '../define-endpoint.ts';
-import { traceNode } from '../views.ts';
+import { traceNode } from '../trace-view.ts';
 
 export const imagesEndpoints = {
   listImages: endpoint('GET', '/images', 'person', 'Published images that have papers', {

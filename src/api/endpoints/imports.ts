@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { endpoint, id } from '../define-endpoint.ts';
-import { importView, scanView, upstreamTrustView } from '../views.ts';
+import { importView, upstreamTrustView } from '../import-views.ts';
+import { scanView } from '../scan-views.ts';
 
 export const importsEndpoints = {
   listImports: endpoint('GET', '/imports', 'person', 'Third-party images that were asked for, newest first', {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { endpoint, name } from '../define-endpoint.ts';
-import { mirrorContentsView, mirrorView } from '../views.ts';
+import { mirrorContentsView, mirrorView } from '../mirror-views.ts';
 
 export const mirrorsEndpoints = {
   listMirrors: endpoint('GET', '/mirrors', 'person', 'What is cached of other registries', { reply: z.array(mirrorView) }),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { endpoint, name } from '../define-endpoint.ts';
-import { personView, tokenView } from '../views.ts';
+import { personView, tokenView } from '../people-views.ts';
 
 export const peopleEndpoints = {
   whoAmI: endpoint('GET', '/me', 'person', 'Who the token belongs to', { reply: personView }),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { endpoint } from '../define-endpoint.ts';
-import { collectedView, registryCheckView, registryUsageView } from '../views.ts';
+import { collectedView, registryCheckView, registryUsageView } from '../registry-views.ts';
 
 export const registryEndpoints = {
   collectRegistry: endpoint('POST', '/registry/collect', 'admin', 'Removes from the registry what nothing needs, or says what would go', {

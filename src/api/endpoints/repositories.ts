@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { endpoint, name } from '../define-endpoint.ts';
-import { repositoryView, scanView } from '../views.ts';
+import { repositoryView } from '../administration-views.ts';
+import { scanView } from '../scan-views.ts';
 
 export const repositoriesEndpoints = {
   listRepositories: endpoint('GET', '/repositories', 'person', 'Repositories', { reply: z.array(repositoryView) }),

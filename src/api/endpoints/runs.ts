@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { endpoint, id } from '../define-endpoint.ts';
-import { runRowView, runView, scanView } from '../views.ts';
+import { runRowView, runView } from '../run-views.ts';
+import { scanView } from '../scan-views.ts';
 import { sinceReleaseView } from '../since-views.ts';
 
 export const runsEndpoints = {

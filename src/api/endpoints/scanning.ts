@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { endpoint } from '../define-endpoint.ts';
-import { advisoryStateView } from '../views.ts';
+import { advisoryStateView } from '../scan-views.ts';
 import { newlyVulnerableReply, whereView } from '../where-views.ts';
 
 export const scanningEndpoints = {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { endpoints } from '../../api/endpoints.ts';
 import { sinceCounts, sinceTitle } from '../../api/since-report.ts';
-import type { ChangeView } from '../../api/views.ts';
+import type { ChangeView } from '../../api/change-views.ts';
 import type { CliContext } from '../context.ts';
 import { wholeNumber } from '../input.ts';
 import { show } from '../output.ts';

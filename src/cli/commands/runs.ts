@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Client } from '../../api/client.ts';
 import { endpoints } from '../../api/endpoints.ts';
 import { sinceCounts } from '../../api/since-report.ts';
-import type { RunView } from '../../api/views.ts';
+import type { RunView } from '../../api/run-views.ts';
 import type { CliContext } from '../context.ts';
 import { wholeNumber } from '../input.ts';
 import { show, wantsJson } from '../output.ts';

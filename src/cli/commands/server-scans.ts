@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { endpoints } from '../../api/endpoints.ts';
 import { scanReport } from '../../api/scan-report.ts';
-import type { AdvisoryStateView } from '../../api/views.ts';
+import type { AdvisoryStateView } from '../../api/scan-views.ts';
 import type { CliContext } from '../context.ts';
 import { show } from '../output.ts';
 import { plain } from '../terminal.ts';

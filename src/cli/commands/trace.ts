@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { endpoints } from '../../api/endpoints.ts';
-import type { TraceNode } from '../../api/views.ts';
+import type { TraceNode } from '../../api/trace-view.ts';
 import type { CliContext } from '../context.ts';
 import { show } from '../output.ts';
 import { plain, type Paint } from '../terminal.ts';

@@ -1,5 +1,6 @@
 import type { SinceReleaseView } from '../../api/since-views.ts';
-import type { ChangeView, ScanView } from '../../api/views.ts';
+import type { ChangeView } from '../../api/change-views.ts';
+import type { ScanView } from '../../api/scan-views.ts';
 import { html, type Html } from './html.ts';
 import { scansView } from './scans.ts';
 import { sinceView } from './since.ts';

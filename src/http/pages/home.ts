@@ -1,5 +1,8 @@
 import { lookCell } from '../../api/look-text.ts';
-import type { ChangeView, ImportView, RepositoryView, RunRowView } from '../../api/views.ts';
+import type { RepositoryView } from '../../api/administration-views.ts';
+import type { ChangeView } from '../../api/change-views.ts';
+import type { ImportView } from '../../api/import-views.ts';
+import type { RunRowView } from '../../api/run-views.ts';
 import type { NewlyVulnerableView } from '../../api/where-views.ts';
 import { html, type Html } from './html.ts';
 import { whyOf } from './run-parts.ts';

@@ -1,5 +1,6 @@
 import { lookLines } from '../../api/look-text.ts';
-import type { ImportView, ScanView } from '../../api/views.ts';
+import type { ImportView } from '../../api/import-views.ts';
+import type { ScanView } from '../../api/scan-views.ts';
 import { html, type Html } from './html.ts';
 import { badge, code, command, empty, facts, section, when } from './parts.ts';
 import { scansView } from './scans.ts';

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SinceReleaseView } from '../../api/since-views.ts';
-import type { ChangeView, ImportView, RunView, ScanView, FindingView } from '../../api/views.ts';
+import type { ChangeView } from '../../api/change-views.ts';
+import type { ImportView } from '../../api/import-views.ts';
+import type { RunView } from '../../api/run-views.ts';
+import type { ScanView, FindingView } from '../../api/scan-views.ts';
 import { changePage } from './change.ts';
 import { homePage } from './home.ts';
 import { html, Html } from './html.ts';

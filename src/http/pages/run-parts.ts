@@ -1,4 +1,4 @@
-import type { RunView } from '../../api/views.ts';
+import type { RunView } from '../../api/run-views.ts';
 
 export type Job = RunView['stages'][number]['jobs'][number];
 

@@ -1,5 +1,6 @@
 import type { SinceReleaseView } from '../../api/since-views.ts';
-import type { RunView, ScanView } from '../../api/views.ts';
+import type { RunView } from '../../api/run-views.ts';
+import type { ScanView } from '../../api/scan-views.ts';
 import { html, type Html } from './html.ts';
 import { jobList } from './job-list.ts';
 import { logView, type LogTail } from './log.ts';

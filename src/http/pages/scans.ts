@@ -1,4 +1,4 @@
-import type { FindingView, ScanView } from '../../api/views.ts';
+import type { FindingView, ScanView } from '../../api/scan-views.ts';
 import { html, type Html, type Value } from './html.ts';
 import { badge, code, empty, table } from './parts.ts';
 
