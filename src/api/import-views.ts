@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { severity } from './scan-views.ts';
 
 /** What is known about the signatures of an upstream. */
 export const upstreamSignaturesView = z.object({
