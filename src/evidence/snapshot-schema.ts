@@ -26,6 +26,7 @@ const builtSchema = z.object({
           at: time,
           worst: z.enum(['low', 'medium', 'high', 'critical', 'unknown']).exactOptional(),
           databaseAt: time.exactOptional(),
+          since: z.partialRecord(z.enum(['low', 'medium', 'high', 'critical', 'unknown']), time).exactOptional(),
         })
         .exactOptional(),
     })

@@ -53,6 +53,8 @@ export type ScanSummary = {
     readonly worst?: 'low' | 'medium' | 'high' | 'critical' | 'unknown';
     /** Of the oldest advisories that something was looked up in; absent when there was nothing to look up. */
     readonly databaseAt?: string;
+    /** By severity: since when it is at least that bad, where it was better when its run built it. */
+    readonly since?: { readonly [severity in 'low' | 'medium' | 'high' | 'critical' | 'unknown']?: string };
   };
 };
 

@@ -378,7 +378,17 @@ test('waivers and VEX of the run’s commit count, until they are over', async (
   p.time.now += 4 * day;
   await p.publish(['CVE-2026-1', 'CRITICAL'], ['CVE-2026-2', 'CRITICAL']);
   await p.pass();
-  assert.equal((await p.look())?.worst, 'critical');
+  const look = await p.look();
+  assert.equal(look?.worst, 'critical');
+  assert.deepEqual(
+    [look?.since?.critical, look?.since?.low],
+    [look?.at, look?.at],
+    'signed with it, since it was better when it was built',
+  );
+  p.time.now += day;
+  await p.publish(['CVE-2026-1', 'CRITICAL'], ['CVE-2026-2', 'CRITICAL'], ['CVE-2026-3', 'CRITICAL']);
+  await p.pass();
+  assert.equal((await p.look())?.since?.critical, look?.at, 'a later look takes it over');
 });
 
 test('what runs and would be refused by the new look is told once, with its pods', async (t) => {

@@ -2,7 +2,7 @@ import type { EvidencePolicy, PolicyMode, RuleName } from './evidence-policy.ts'
 import type { Decision, Reason, Verdict } from './verdict.ts';
 
 /** A reason whose rule is one that a policy can name. */
-export type RuleReason = Reason & { readonly rule: RuleName };
+export type RuleReason = Reason & { readonly rule: RuleName; /** It is never worse than a warning. */ readonly warns?: true };
 
 const severity: Record<Decision, number> = { allow: 0, warn: 1, deny: 2 };
 const decisionOf: Record<PolicyMode, Decision> = { enforce: 'deny', warn: 'warn', audit: 'allow' };
@@ -13,7 +13,9 @@ export function worst(a: Decision, b: Decision): Decision {
 
 /** What one reason leads to: the mode of its rule, or of the policy. */
 export function decide(reason: RuleReason, policy: EvidencePolicy): Decision {
-  return reason.rule === 'snapshot' ? 'warn' : decisionOf[policy.rules?.[reason.rule] ?? policy.mode];
+  if (reason.rule === 'snapshot') return 'warn';
+  const decision = decisionOf[policy.rules?.[reason.rule] ?? policy.mode];
+  return reason.warns && decision === 'deny' ? 'warn' : decision;
 }
 
 /** One verdict over everything that was found: the worst decision. Only what was looked at and has no reason is allowed. */

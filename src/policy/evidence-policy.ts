@@ -56,6 +56,8 @@ const requirements = z.strictObject({
           z.strictObject({
             /** The worst that is open must be below this. */
             below: z.enum(['low', 'medium', 'high', 'critical']).optional(),
+            /** For how many days an image that became worse than that only after it was built is admitted with a warning. Without it, not at all. */
+            graceDays: z.int().min(1).max(365).optional(),
             /** How old the newest look may be. */
             days: z.int().min(1).max(3_650).optional(),
             /** How old the advisories may have been when it was looked up. */

@@ -31,6 +31,9 @@ const scanned = {
   vulnerabilities: { at: '2026-11-20T12:00:00Z', worst: 'high', databaseAt: '2026-11-11T12:00:00Z' },
 } as const;
 const unknown = { ...scanned, vulnerabilities: { ...scanned.vulnerabilities, worst: 'unknown' } } as const;
+const late = (high: string) => ({ ...scanned, vulnerabilities: { ...scanned.vulnerabilities, since: { high } } });
+const asked = { secrets: true, sbom: true };
+const grace = { vulnerabilities: { below: 'high', graceDays: 3 } } as const;
 const future = { ...scanned, vulnerabilities: { ...scanned.vulnerabilities, at: '2026-11-23T12:00:00Z' } } as const;
 const { review: _review, ...unreviewed } = image;
 const reference: ImageReference = { registry: 'r.example', repository: 'shop/shop', digest };
@@ -84,6 +87,23 @@ const cases: Case[] = [
       ['without a list of components, which is not asked for', { ...scanned, sbom: undefined }, { sbom: false }, 'allow', undefined],
       ['with a high one, below critical', scanned, { vulnerabilities: { below: 'critical' } }, 'allow', undefined],
       ['with a high one, below high', scanned, { vulnerabilities: { below: 'high' } }, 'deny', /open vulnerability that is high/],
+      [
+        'with one that is known since a day',
+        late('2026-11-21T12:00:00Z'),
+        grace,
+        'warn',
+        /known only since it was built, .* from 2026-11-24T12:00Z on/,
+      ],
+      [
+        'with one that is known since four days',
+        late('2026-11-18T12:00:00Z'),
+        grace,
+        'deny',
+        /open vulnerability that is high, .* is admitted\./,
+      ],
+      ['with one known since a day, and no grace', late('2026-11-21T12:00:00Z'), { vulnerabilities: { below: 'high' } }, 'deny', /is high/],
+      ['with one that was there when it was built', scanned, grace, 'deny', /open vulnerability that is high/],
+      ['with one known since nobody can read when', late('lately'), grace, 'deny', /open vulnerability that is high/],
       ['with one of unknown severity', unknown, { vulnerabilities: { below: 'critical' } }, 'deny', /unknown severity/],
       ['looked up two days ago, within 3', scanned, { vulnerabilities: { days: 3 } }, 'allow', undefined],
       ['looked up two days ago, within 1', scanned, { vulnerabilities: { days: 1 } }, 'deny', /more than 1 days ago/],
@@ -100,6 +120,13 @@ const cases: Case[] = [
     rules: says === undefined ? [] : ['scans'],
     ...(says === undefined ? {} : { says }),
   })),
+  {
+    name: 'scans: looked up too long ago, besides one in its grace',
+    images: [{ ...image, scans: late('2026-11-21T12:00:00Z') }],
+    policy: { ...base, require: { ...base.require, scans: { ...asked, vulnerabilities: { ...grace.vulnerabilities, days: 1 } } } },
+    decision: 'deny',
+    rules: ['scans', 'scans'],
+  },
   ...(
     [
       ['vouched for', {}, undefined, 'allow', undefined],

@@ -21,7 +21,7 @@ export type Knowledge = {
   readonly lookupFailure?: string;
 };
 
-type Finding = { readonly rule: RuleName; readonly message: string; readonly fix: string };
+type Finding = { readonly rule: RuleName; readonly message: string; readonly fix: string; readonly warns?: true };
 
 /**
  * Judges one image against a policy. Pure: everything it needs is an argument. A verdict starts at deny and becomes
@@ -92,7 +92,7 @@ function paperFindings(
   const known = knowledge.images(digest).filter((entry) => entry.digest === digest);
   const here = known.filter((entry) => standsFor(reference, entry.repository, policy));
   const [first, ...others] = here.map((entry) => judgeEntry(image, entry, policy, now));
-  if (first !== undefined) return others.reduce((best, next) => (next.length < best.length ? next : best), first);
+  if (first !== undefined) return others.reduce((best, next) => (weight(next) < weight(best) ? next : best), first);
   if (knowledge.absent !== undefined) {
     return [
       {
@@ -120,6 +120,9 @@ function paperFindings(
     },
   ];
 }
+
+/** What is refused counts before what is only warned of. */
+const weight = (found: readonly Finding[]): number => found.reduce((sum, { warns }) => sum + (warns ? 1 : 1_000), 0);
 
 /** A third-party image: who vouched for it, and until when. */
 function judgeImport(image: string, entry: ImportedEntry, { require }: EvidencePolicy, now: Date): readonly Finding[] {
@@ -214,7 +217,8 @@ function judgeEntry(image: string, entry: SnapshotImage, policy: EvidencePolicy,
   }
   if (require.provenance && !entry.provenance)
     say('provenance', 'has no provenance paper', `Let ${run} be run again: the build leaves it.`);
-  for (const { message, fix } of judgeScans(entry, require.scans, now)) say('scans', message, fix);
+  for (const { message, ...rest } of judgeScans(entry, require.scans, now))
+    found.push({ rule: 'scans', message: `Image ${image} ${message}.`, ...rest });
   return found;
 }
 

@@ -7,12 +7,11 @@ const day = 86_400_000;
 /** How far the clocks of server and gate may be apart. */
 const skew = 5 * 60_000;
 
+/** `warns`: it is not refused yet. */
+export type ScanReason = { readonly message: string; readonly fix: string; readonly warns?: true };
+
 /** What the papers of scans leave to be asked for. */
-export function judgeScans(
-  entry: BuiltEntry,
-  asked: EvidencePolicy['require']['scans'],
-  now: Date,
-): readonly { readonly message: string; readonly fix: string }[] {
+export function judgeScans(entry: BuiltEntry, asked: EvidencePolicy['require']['scans'], now: Date): readonly ScanReason[] {
   if (asked === undefined) return [];
   const { scans } = entry;
   if (!scans && (asked.secrets || asked.sbom || asked.vulnerabilities !== false))
@@ -20,7 +19,7 @@ export function judgeScans(
   const again = `Run \`waybill runs show ${entry.run}\` shows its scans; merge a change, so that a run scans it.`;
   const byItself =
     'The server looks again by itself while its advisories are fresh: `waybill advisories` shows how old they are, its log why it did not look.';
-  const found: { message: string; fix: string }[] = [];
+  const found: ScanReason[] = [];
   const say = (message: string, fix = again): void => void found.push({ message, fix });
   if (asked.secrets && !scans?.secrets) say('has no paper of a scan for credentials');
   if (asked.sbom && !scans?.sbom) say('has no list of its components');
@@ -31,12 +30,20 @@ export function judgeScans(
     return found;
   }
   if (asked.vulnerabilities === true) return found;
-  const { below, days, databaseDays } = asked.vulnerabilities;
-  if (below !== undefined && looked.worst !== undefined && ranks[looked.worst] >= ranks[below])
-    say(
-      `has an open vulnerability that is ${looked.worst === 'unknown' ? 'of unknown severity' : looked.worst}, and only what is below ${below} is admitted`,
-      `\`waybill runs show ${entry.run}\` lists it; take the fixed version, or have it waived in .waybill/waivers.yaml.`,
-    );
+  const { below, graceDays, days, databaseDays } = asked.vulnerabilities;
+  if (below !== undefined && looked.worst !== undefined && ranks[looked.worst] >= ranks[below]) {
+    const until = graceDays === undefined ? Number.NaN : Date.parse(looked.since?.[below] ?? '') + graceDays * day;
+    // An unreadable date is NaN, and nothing is before it.
+    const warns = now.getTime() < until;
+    const message = `has an open vulnerability that is ${looked.worst === 'unknown' ? 'of unknown severity' : looked.worst}, and only what is below ${below} is admitted`;
+    found.push({
+      message: warns
+        ? `${message}; known only since it was built, so it is refused from ${new Date(until).toISOString().slice(0, 16)}Z on`
+        : message,
+      fix: `\`waybill runs show ${entry.run}\` lists it; take the fixed version, or have it waived in .waybill/waivers.yaml.`,
+      ...(warns ? { warns: true } : {}),
+    });
+  }
   // An unreadable date is NaN, and NaN is not within any limit.
   if (days !== undefined && !(now.getTime() - Date.parse(looked.at) <= days * day))
     say(`was last looked up in the advisories at ${printable(looked.at)}, more than ${days} days ago`, byItself);

@@ -21,6 +21,7 @@ import type { UpstreamSignatures } from '../upstream/upstream-signatures.ts';
 import type { ImageSubject, Names } from '../subjects.ts';
 import type { FactsSource } from './facts-source.ts';
 import { judgePapers, requireBase, requireReview, requireVouched } from './judge-papers.ts';
+import { badSince, lookBefore } from './bad-since.ts';
 import { newestLooks } from './newest-look.ts';
 import { requireRescan } from './require-rescan.ts';
 import type { SignerAnswers, SignerRequest } from './protocol.ts';
@@ -121,7 +122,8 @@ export function makeAttestor(options: AttestorOptions): Attestor {
         throw new WaybillError('VERDICT_REFUSED', `a snapshot was signed at ${last.issuedAt}: the clock went backwards`);
       const [image] = await imageOf(run, name, found.source);
       requireSame(found.image, image, `the later look at the image ${name} of run ${run}`);
-      return { papers: [sign(vulnerabilitiesStatement(found, names, image))] };
+      const before = await lookBefore(options.ring, facts.looks, { image: image.digest, source: found.source });
+      return { papers: [sign(vulnerabilitiesStatement(found, names, image, badSince(before, found)))] };
     },
     async sbom({ run, image: name }) {
       const found = await facts.sbom(run, name);

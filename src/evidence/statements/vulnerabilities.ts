@@ -32,7 +32,13 @@ export const vulnerabilitiesPredicate = z.object({
     waived: z.int(),
     databases: z.array(z.object({ ecosystem: z.string(), advisories: z.int(), digest, updatedAt: z.string() })),
     /** A later look, at image and source together by this list of components. Without it: the look of the run. */
-    again: z.object({ components: digest }).exactOptional(),
+    again: z
+      .object({
+        components: digest,
+        /** Since when the image is at least that bad, where it was better when its run built it. */
+        since: z.partialRecord(severity, z.string()).exactOptional(),
+      })
+      .exactOptional(),
   }),
 });
 export type Vulnerabilities = z.infer<typeof vulnerabilitiesPredicate>;
@@ -46,7 +52,13 @@ export function worstOf(findings: readonly FoundFact[]): FoundFact['severity'] |
   return severityOrder.findLast((candidate) => open.some((each) => each.severity === candidate));
 }
 
-export function vulnerabilitiesStatement(facts: ScanFacts | RescanFacts, names: Names, image?: ImageSubject): Statement<Vulnerabilities> {
+/** @param since of a later look: see signer/bad-since.ts */
+export function vulnerabilitiesStatement(
+  facts: ScanFacts | RescanFacts,
+  names: Names,
+  image?: ImageSubject,
+  since: Partial<Record<FoundFact['severity'], string>> = {},
+): Statement<Vulnerabilities> {
   const { databases, findings } = facts;
   const open = findings.filter((each) => !each.waiver && each.notAffected === undefined);
   const worst = worstOf(findings);
@@ -80,7 +92,9 @@ export function vulnerabilitiesStatement(facts: ScanFacts | RescanFacts, names: 
           digest: { sha256: hexOf(sha256) },
           updatedAt,
         })),
-        ...('sbom' in facts ? { again: { components: { sha256: hexOf(facts.sbom) } } } : {}),
+        ...('sbom' in facts
+          ? { again: { components: { sha256: hexOf(facts.sbom) }, ...(Object.keys(since).length > 0 ? { since } : {}) } }
+          : {}),
       },
     },
   };
