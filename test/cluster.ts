@@ -76,7 +76,7 @@ async function enter(): Promise<string> {
   return await locked(async () => {
     const wasUp = existsSync(join(process.env['KUBE_RUN'] ?? '/tmp/kube', 'ready'));
     if (!wasUp) await writeFile(join(state, 'started'), '');
-    const { stdout } = await execa(join(scripts, 'up'), { timeout: 180_000 });
+    const { stdout } = await up();
     const kubeconfig = /^export KUBECONFIG=(.+)$/m.exec(stdout)?.[1];
     if (kubeconfig === undefined) throw new Error(`the cluster did not say where its kubeconfig is: ${stdout}`);
     await writeFile(mark, '');
@@ -98,6 +98,18 @@ async function leave(): Promise<void> {
     await execa(join(scripts, 'down'), { timeout: 120_000 });
     await rm(join(state, 'started'), { force: true });
   });
+}
+
+/** Other suites change the firewall of this machine at the same time, and a step of `up` or of an earlier `down` can lose to one: it is cleared away, and tried once more. */
+async function up() {
+  const start = () => execa(join(scripts, 'up'), { timeout: 180_000 });
+  try {
+    return await start();
+  } catch (error) {
+    console.warn(`the test cluster did not start, and is started again: ${error instanceof Error ? error.message : String(error)}`);
+    await execa(join(scripts, 'down'), { timeout: 120_000 });
+    return await start();
+  }
 }
 
 function isAlive(pid: number): boolean {
