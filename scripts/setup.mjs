@@ -20,6 +20,9 @@ const debian = {
   chromium: ['chromium'],
 };
 
+/** What is no program → the file that shows that its Debian package is there. */
+const files = { 'python3-packaging': '/usr/lib/python3/dist-packages/packaging' };
+
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const separator = process.argv.indexOf('--');
 const own = process.argv.slice(2, separator);
@@ -52,6 +55,7 @@ function installPackages() {
 
 function installPrograms(programs) {
   const has = (program) =>
+    existsSync(files[program] ?? '') ||
     (process.env.PATH ?? '')
       .split(':')
       .concat('/usr/sbin', '/sbin')
