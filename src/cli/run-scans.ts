@@ -1,3 +1,4 @@
+import { systemClock } from '../kernel/clock.ts';
 import type { Command } from 'commander';
 import type { Client } from '../api/client.ts';
 import { endpoints } from '../api/endpoints.ts';
@@ -13,7 +14,7 @@ export async function tellScans(context: CliContext, program: Command, client: C
   const scans = params ? await client.call(endpoints.showScans, { params }) : [];
   const since = params ? await client.call(endpoints.showSince, { params }) : [];
   show(context, program, { scans, since }, () => {
-    const report = [scanReport(scans), sinceReport(since, new Date())].filter((part) => part !== '').join('\n');
+    const report = [scanReport(scans), sinceReport(since, systemClock.now())].filter((part) => part !== '').join('\n');
     return report.split('\n').map(plain);
   });
 }

@@ -64,7 +64,7 @@ import { findToolchains } from './toolchains.ts';
 
 const sealEveryMs = 10 * 60_000;
 
-/** The server: wires every part once, serves until aborted, and takes everything down in the reverse order. */
+/** The server: wires every part once, serves until aborted, and takes everything down in the reverse order. Long since it is one list, which must be read in its order. */
 export async function server(
   options: Parameters<Processes['server']>[0] & { environment: NodeJS.ProcessEnv; version: string },
 ): Promise<void> {

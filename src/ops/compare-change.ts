@@ -3,10 +3,10 @@ import type { Release } from '../deploy/releases.ts';
 import type { RunContext } from '../run/port.ts';
 import { compareReports, knownThen } from '../scan/compare.ts';
 import type { DatabaseState } from '../scan/coverage.ts';
-import { parseRecord } from '../scan/record.ts';
 import { partOf } from '../scan/release-comparison.ts';
 import type { ScanReport } from '../scan/report.ts';
 import type { Waivers } from '../scan/waivers.ts';
+import { dependenciesRecord } from './dependencies-record.ts';
 import { keepComparison, unlessItFails } from './keep-comparison.ts';
 import { listCurrentReleases } from './list-current-releases.ts';
 import type { World } from './world.ts';
@@ -47,8 +47,8 @@ async function compareTrees(
     release,
   }: { readonly now: ScanReport; readonly was: ScanReport; readonly waivers: Waivers; readonly release: Release },
 ): Promise<void> {
-  const { scanned } = (await world.journal.state(release.run)).scans.find(({ name }) => name === 'dependencies') ?? {};
-  const known = scanned && knownThen([parseRecord(await world.scanning.documents.get('record', scanned.record))]);
+  const then = await dependenciesRecord(world, await world.journal.state(release.run));
+  const known = then && knownThen([then]);
   const { databaseDays } = world.scanning;
   const at = world.clock.now();
   const verdict = compareReports({ now, was, ...(known ? { known } : {}), levels: [], waivers, at, databaseDays });

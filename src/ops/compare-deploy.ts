@@ -8,6 +8,7 @@ import { lookedAgain } from '../scan/look-again.ts';
 import { parseRecord, type ScanRecord } from '../scan/record.ts';
 import { partOf } from '../scan/release-comparison.ts';
 import type { ScanReport } from '../scan/report.ts';
+import { dependenciesRecord } from './dependencies-record.ts';
 import { keepComparison, unlessItFails } from './keep-comparison.ts';
 import { recordRefusal } from './record-refusal.ts';
 import { readWaivers } from './scan-source.ts';
@@ -114,21 +115,18 @@ async function sidesOf(
     })),
   );
   const again = await scanners.rematch(lists, { signal, log: (text) => log('waybill', text) });
+  const sources = new Map<RunState, ScanRecord | undefined>();
+  for (const run of new Set(wanted.map((each) => each.run))) sources.set(run, await dependenciesRecord(world, run));
   const sides = new Map<Scanned, Side>();
   for (const [nth, { scanned, run }] of wanted.entries()) {
     const today = again[nth];
     if (!today) continue;
     const record = parseRecord(await documents.get('record', scanned.record));
-    const source = await sourceRecord(world, run);
+    const source = sources.get(run);
     const { report } = lookedAgain(today, { image: record, ...(source ? { source } : {}) });
     sides.set(scanned, { record, source, report });
   }
   return pairs.map((pair) => ({ now: sides.get(pair.now.scanned), was: pair.before?.scanned && sides.get(pair.before.scanned) }));
-}
-
-async function sourceRecord({ scanning }: Pick<World, 'scanning'>, { scans }: RunState): Promise<ScanRecord | undefined> {
-  const scanned = scans.find(({ name }) => name === 'dependencies')?.scanned;
-  return scanned && parseRecord(await scanning.documents.get('record', scanned.record));
 }
 
 function notesOf(name: string, release: Release | undefined, now: Side, was: Side | undefined, knowsThen: boolean): string[] {

@@ -12,7 +12,7 @@ export async function keepScan(
   report: ScanReport,
   by: {
     readonly level: ScanLevel;
-    /** Held to this level, too; see level-before.ts. The record is by the level that says no. */
+    /** Held to this level, too; see levels-before.ts. The record is by the level that says no. */
     readonly alsoLevel?: ScanLevel | undefined;
     readonly waivers: Waivers;
     readonly before?: { readonly name: string; readonly keys: ReadonlySet<string> } | undefined;

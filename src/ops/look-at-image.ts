@@ -15,6 +15,7 @@ import { isFinal } from '../run/status.ts';
 import { databaseReasons } from '../scan/gate.ts';
 import { lookedAgain } from '../scan/look-again.ts';
 import { countsOf, parseRecord } from '../scan/record.ts';
+import { dependenciesRecord } from './dependencies-record.ts';
 import { keepScan } from './keep-scan.ts';
 import { readWaivers } from './scan-source.ts';
 import type { World } from './world.ts';
@@ -64,17 +65,18 @@ function unfinished({ rescanned }: ImageState, now: Date): Digest | undefined {
 /** The waivers and the VEX of the run's commit, whose ends are judged now; the level of the run. @returns the record that the journal now knows */
 async function look(
   world: World,
-  { head, scans }: RunState,
+  state: RunState,
   { run, image, entry }: { readonly run: RunId; readonly image: ImageState; readonly entry: BuiltEntry },
   signal: AbortSignal,
 ): Promise<Digest> {
+  const { head } = state;
   const { documents, scanners, databaseDays } = world.scanning;
   const { scanned, name, rescanned } = image;
   if (!scanned) throw new WaybillError('INTERNAL', `the image ${name} of run ${run} was never scanned`);
-  const source = scans.find((scan) => scan.name === 'dependencies')?.scanned;
+  const source = await dependenciesRecord(world, state);
   const first = {
     image: parseRecord(await documents.get('record', scanned.record)),
-    ...(source ? { source: parseRecord(await documents.get('record', source.record)) } : {}),
+    ...(source ? { source } : {}),
   };
   const list = { sbom: await documents.get('sbom', scanned.sbom), source: { repository: head.repository, commit: head.commit } };
   const [today] = await scanners.rematch([list], { signal, log: () => undefined });

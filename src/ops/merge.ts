@@ -3,7 +3,7 @@ import { isWaybillError } from '../kernel/error.ts';
 import type { Person } from '../identity/person.ts';
 import { findRuns } from '../run/queries.ts';
 import type { Change, ChangeVersion, ReviewedCommit } from '../source/port.ts';
-import { withDeployLevels } from './deploy-levels.ts';
+import { withLevelsBefore } from './levels-before.ts';
 import { planBases, refusalText } from './plan-bases.ts';
 import { planCommit } from './plan-commit.ts';
 import { recordMerge } from './record-merge.ts';
@@ -40,7 +40,7 @@ export async function startMerged(world: World, merged: ReviewedCommit): Promise
     tree: merged.tree,
     reviewed: true,
     change: { id: merged.change, version: merged.version },
-    plan: await withDeployLevels(world, merged, planned.plan),
+    plan: await withLevelsBefore(world, merged, planned.plan),
     bases,
     ...(refused.length > 0 ? { refused: refusalText(refused) } : {}),
     notes,

@@ -5,7 +5,6 @@ import { countsOf, parseRecord } from '../scan/record.ts';
 import type { RunContext } from '../run/port.ts';
 import { findRuns } from '../run/queries.ts';
 import { keepScan } from './keep-scan.ts';
-import { levelBefore } from './level-before.ts';
 import { failed, readWaivers, tell } from './scan-source.ts';
 import type { World } from './world.ts';
 
@@ -34,8 +33,7 @@ export async function scanImage(
     { signal, log: (text) => context.log('waybill', text) },
   );
   const before = saysAnything(report) ? await lastScanned(world, context, image.name) : undefined;
-  const alsoLevel = await levelBefore(world, context, 'image');
-  const { record, digest } = await keepScan(world, report, { level, alsoLevel, waivers, before });
+  const { record, digest } = await keepScan(world, report, { level, alsoLevel: head.plan.scansBefore?.image, waivers, before });
   const found = { record: digest, sbom: await documents.put('sbom', sbom) };
   await context.emit({
     type: 'image-scanned',

@@ -9,7 +9,6 @@ import { parseWaivers } from '../scan/parse-waivers.ts';
 import { noWaivers, waiversPath, type Waivers } from '../scan/waivers.ts';
 import { compareChange } from './compare-change.ts';
 import { keepScan } from './keep-scan.ts';
-import { levelBefore } from './level-before.ts';
 import type { World } from './world.ts';
 
 const largestWaivers = 1024 * 1024;
@@ -27,8 +26,7 @@ export async function scanSource(world: World, context: RunContext, scan: TreeSc
   const report = await look(world, context, scan, head.commit, { base, waivers, rulesFrom });
   const known = base !== undefined && saysAnything(report) ? await look(world, context, scan, base, { waivers, rulesFrom }) : undefined;
   const before = base === undefined ? undefined : { name: `gitCommit:${base}`, keys: known ? keysOf(known) : new Set<string>() };
-  const alsoLevel = await levelBefore(world, context, scan);
-  const { record, digest } = await keepScan(world, report, { level, alsoLevel, waivers, before });
+  const { record, digest } = await keepScan(world, report, { level, alsoLevel: head.plan.scansBefore?.[scan], waivers, before });
   await context.emit({ type: 'scan-reported', scan, record: digest, passed: record.passed, level: record.level, found: countsOf(record) });
   tell(context, record);
   if (scan === 'dependencies' && head.event === 'change') {

@@ -11,6 +11,8 @@ export type Plan = {
   readonly deploys: readonly PlannedDeploy[];
   /** What fails each scan. Absent: nothing is scanned (a run of a checkout, or one that an older version has planned). */
   readonly scans?: PlannedScans;
+  /** What failed each scan in the branch before a merged commit, which is held to it, too. */
+  readonly scansBefore?: PlannedScans;
 };
 
 export type PlannedScans = { readonly secrets: ScanLevel; readonly dependencies: ScanLevel; readonly image: ScanLevel };

@@ -7,6 +7,7 @@ import { scanLevels } from './scan-levels.ts';
 /**
  * The pipeline file as data: the one description that the parser, the JSON Schema and the guide come from.
  * Rules that look at several places at once (names, `needs`, cycles) are in meaning.ts.
+ * Long since it is one description, with a sentence for each field.
  */
 
 /** What a value should be, in words for an error message: "expected …". */

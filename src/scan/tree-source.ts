@@ -76,15 +76,17 @@ export function streamSource(what: string, path: string, chunks: AsyncIterable<B
   return {
     what,
     async *files() {
-      yield { path, size: 0, pieces: () => joined(chunks) };
+      yield { path, size: 0, pieces: () => inPieces(chunks) };
     },
   };
 }
 
-async function* joined(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+/** A stream in pieces of `pieceBytes` but for the last, which may be empty. */
+export async function* inPieces(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let held: Buffer[] = [];
   let size = 0;
   for await (const chunk of chunks)
+    // A chunk may be larger than what is missing.
     for (let rest = chunk; rest.length > 0;) {
       const part = rest.subarray(0, pieceBytes - size);
       rest = rest.subarray(part.length);
@@ -95,7 +97,8 @@ async function* joined(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
       held = [];
       size = 0;
     }
-  yield Buffer.concat(held, size);
+  const [only] = held;
+  yield only !== undefined && held.length === 1 ? only : Buffer.concat(held, size);
 }
 
 function* cut(bytes: Buffer): Generator<Buffer> {

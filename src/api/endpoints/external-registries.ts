@@ -3,6 +3,12 @@ import { endpoint, name } from '../define-endpoint.ts';
 import { externalCheckView, externalRegistryView } from '../external-registry-views.ts';
 import { registryFindingView } from '../registry-views.ts';
 
+/** A file of the vendor's or a password. */
+const credential = z
+  .string()
+  .max(64 * 1024)
+  .exactOptional();
+
 export const externalRegistriesEndpoints = {
   listExternalRegistries: endpoint('GET', '/external-registries', 'person', 'Registries that the company has, without their credentials', {
     reply: z.array(externalRegistryView),
@@ -34,14 +40,8 @@ export const externalRegistriesEndpoints = {
         anonymous: z.boolean().default(false),
         mirror: z.object({ tagSeconds: z.number().int().exactOptional(), quotaBytes: z.number().int().exactOptional() }).exactOptional(),
         /** JSON text; its shape depends on the kind. */
-        credential: z
-          .string()
-          .max(64 * 1024)
-          .exactOptional(),
-        pullCredential: z
-          .string()
-          .max(64 * 1024)
-          .exactOptional(),
+        credential,
+        pullCredential: credential,
       }),
       reply: externalRegistryView,
     },
@@ -57,14 +57,8 @@ export const externalRegistriesEndpoints = {
     {
       params: name,
       body: z.object({
-        credential: z
-          .string()
-          .max(64 * 1024)
-          .exactOptional(),
-        pullCredential: z
-          .string()
-          .max(64 * 1024)
-          .exactOptional(),
+        credential,
+        pullCredential: credential,
       }),
       reply: externalRegistryView,
     },

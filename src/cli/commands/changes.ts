@@ -1,3 +1,4 @@
+import { systemClock } from '../../kernel/clock.ts';
 import type { Command } from 'commander';
 import { endpoints } from '../../api/endpoints.ts';
 import { sinceCounts, sinceTitle } from '../../api/since-report.ts';
@@ -62,7 +63,7 @@ export function changeCommands(program: Command, context: CliContext): void {
         context.note(`Approving version ${newest.version}, ${newest.head}, pushed by ${newest.pusher} at ${newest.pushedAt}`);
       const run = newestRun(view);
       const since = run === undefined ? [] : await client.call(endpoints.showSince, { params: { id: run } });
-      for (const each of since) context.note(`${sinceTitle(each, new Date())}: ${sinceCounts(each.found)}`);
+      for (const each of since) context.note(`${sinceTitle(each, systemClock.now())}: ${sinceCounts(each.found)}`);
       const head = options.head ?? newest?.head;
       print(await client.call(endpoints.approveChange, { params, body: { ...options, ...(head === undefined ? {} : { head }) } }));
     });

@@ -1,17 +1,10 @@
 import type { Digest } from '../../kernel/digest.ts';
 import type { RescanFacts } from '../facts.ts';
 import type { KeyRing } from '../keys.ts';
-import { subjectMatches } from '../statement.ts';
 import { newestOf, type BadSince, type Look } from '../statements/look.ts';
-import {
-  severityOrder,
-  vulnerabilitiesPredicate,
-  vulnerabilitiesType,
-  worstOf,
-  type Vulnerabilities,
-} from '../statements/vulnerabilities.ts';
-import { verifyBundle } from '../verify.ts';
+import { severityOrder, worstOf, type Vulnerabilities } from '../statements/vulnerabilities.ts';
 import type { FactsSource } from './facts-source.ts';
+import { readPaper } from './recorded-paper.ts';
 import { isAboutSource } from './require-source.ts';
 
 /**
@@ -39,14 +32,9 @@ export async function lookBefore(
   { image, source }: { readonly image: Digest; readonly source: RescanFacts['source'] },
 ): Promise<Look | undefined> {
   const papers: Vulnerabilities[] = [];
-  for (const { recordedAt, read } of await looks(image)) {
-    try {
-      const { statement } = verifyBundle(await read(), ring, new Date(recordedAt));
-      if (statement.predicateType !== vulnerabilitiesType || !subjectMatches(statement, image)) continue;
-      if (isAboutSource(statement.subject, source)) papers.push(vulnerabilitiesPredicate.parse(statement.predicate));
-    } catch {
-      // A paper that cannot be read tells nothing.
-    }
+  for (const recorded of await looks(image)) {
+    const read = await readPaper(ring, image, recorded);
+    if ('found' in read && isAboutSource(read.subject, source)) papers.push(read.found);
   }
   return papers.length === 0 ? undefined : newestOf(papers);
 }

@@ -1,13 +1,11 @@
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { Digest } from '../../kernel/digest.ts';
-import { messageOf } from '../../kernel/error.ts';
 import type { KeyRing } from '../keys.ts';
 import type { BuiltEntry, SnapshotImage } from '../snapshot.ts';
-import { subjectMatches, type Statement } from '../statement.ts';
+import type { Statement } from '../statement.ts';
 import { lookOf, type Look } from '../statements/look.ts';
-import { vulnerabilitiesPredicate, vulnerabilitiesType } from '../statements/vulnerabilities.ts';
-import { verifyBundle } from '../verify.ts';
 import type { FactsSource, RecordedLook } from './facts-source.ts';
+import { readPaper } from './recorded-paper.ts';
 import { isAboutSource } from './require-source.ts';
 
 /** How far clocks may be apart, in milliseconds: what is dated later than that was signed by a clock that was wrong. */
@@ -68,13 +66,8 @@ export function newestLooks(ring: KeyRing, looks: FactsSource['looks']) {
 }
 
 /** Undefined: it is the look of a run, which the summary has judged. */
-async function readLook(ring: KeyRing, image: Digest, { recordedAt, read }: RecordedLook): Promise<Known> {
-  try {
-    const { statement } = verifyBundle(await read(), ring, new Date(recordedAt));
-    if (statement.predicateType !== vulnerabilitiesType || !subjectMatches(statement, image)) return { why: 'it is about something else' };
-    const found = vulnerabilitiesPredicate.parse(statement.predicate);
-    return found.waybill.again ? { subject: statement.subject, look: lookOf([found]) } : undefined;
-  } catch (error) {
-    return { why: messageOf(error) };
-  }
+async function readLook(ring: KeyRing, image: Digest, recorded: RecordedLook): Promise<Known> {
+  const read = await readPaper(ring, image, recorded);
+  if ('why' in read) return read;
+  return read.found.waybill.again ? { subject: read.subject, look: lookOf([read.found]) } : undefined;
 }

@@ -3,7 +3,7 @@ import { PassThrough, type Duplex, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { WaybillError, isWaybillError, messageOf } from '../../kernel/error.ts';
-import { pieceBytes } from '../tree-source.ts';
+import { inPieces } from '../tree-source.ts';
 import { zstdFrames } from '../../oci/zstd-frames.ts';
 import { tarEntries, type TarHeader } from '../tar-entries.ts';
 
@@ -69,7 +69,7 @@ export async function* layerEntries(
     for await (const { name, content, ...header } of tarEntries(counted())) {
       if (--budget.entries < 0) throw new WaybillError('LIMIT_EXCEEDED', 'the layers of the image have more entries than are read');
       if (name.length > longestPath) throw new WaybillError('INVALID_INPUT', `a path of more than ${longestPath} bytes`);
-      yield { ...header, path: rooted(name), pieces: () => inPieces(content(), explained) };
+      yield { ...header, path: rooted(name), pieces: () => inPieces(explaining(content(), explained)) };
     }
     await flow;
     if (failed !== undefined) throw failed;
@@ -88,30 +88,16 @@ export function rooted(name: string): string {
   return path.posix.normalize(`/${name}`).replace(/^\/+|\/+$/g, '');
 }
 
-async function* inPieces(chunks: AsyncIterable<Buffer>, explained: (error: unknown) => unknown): AsyncGenerator<Buffer> {
-  let held: Buffer[] = [];
-  let size = 0;
+/** Errors of the stream alone: what whoever reads throws is theirs, and the stream stays open for the next entry. */
+async function* explaining(chunks: AsyncIterable<Buffer>, explained: (error: unknown) => unknown): AsyncGenerator<Buffer> {
   const iterator = chunks[Symbol.asyncIterator]();
   for (;;) {
     const next = await iterator.next().catch((error: unknown) => {
       throw explained(error);
     });
-    if (next.done) break;
-    const chunk = next.value;
-    // A chunk may be larger than what is missing.
-    for (let rest = chunk; rest.length > 0;) {
-      const part = rest.subarray(0, pieceBytes - size);
-      rest = rest.subarray(part.length);
-      held.push(part);
-      size += part.length;
-      if (size < pieceBytes) continue;
-      yield Buffer.concat(held, size);
-      held = [];
-      size = 0;
-    }
+    if (next.done) return;
+    yield next.value;
   }
-  const [only] = held;
-  yield only !== undefined && held.length === 1 ? only : Buffer.concat(held, size);
 }
 
 const isZstd = (mediaType: string) => /[+.]zstd$/.test(mediaType);

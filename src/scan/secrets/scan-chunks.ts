@@ -1,13 +1,9 @@
-import type { Skipped } from '../coverage.ts';
 import { encodedTexts, isText } from './decode.ts';
-import { detect, mostHits, type Hit, type Progress } from './detect.ts';
+import { detect, type Hit, type Progress } from './detect.ts';
 import { judgeFile } from './file-kind.ts';
 import { inlineReason } from './inline-allow.ts';
-import type { ScanLimits } from './limits.ts';
-import type { Patience } from './patience.ts';
 import { Positions } from './positions.ts';
 import type { CompiledRule, RuleSet } from './rule-set.ts';
-import { withinTime } from './time-budget.ts';
 
 /** A part of a file, in memory. */
 export type Part = {
@@ -43,72 +39,8 @@ export type Located = Omit<Hit, 'start' | 'end' | 'valueStart'> & {
   readonly allowed?: string;
 };
 
-const mostClosed = 8;
-
-/**
- * Looks at parts one after another within a budget of time. A rule that runs when the time is over, or that fails on a text, is closed for that part and told; the part is looked at
- * again without it. One that needs this again and again is closed for the whole scan. Synchronous.
- */
-export function scanParts(
-  set: RuleSet,
-  parts: readonly Part[],
-  limits: Pick<ScanLimits, 'milliseconds' | 'decodeDepth'>,
-  patience: Patience,
-  now: Date,
-  found: (located: Located, part: Part) => void,
-  skip: (skipped: Skipped, part: Part) => void,
-): void {
-  let index = 0;
-  let closed = new Set(patience.closed);
-  const progress: Progress = { rule: undefined };
-  const tried = (): string | undefined => {
-    try {
-      const finished = withinTime(limits.milliseconds, () => {
-        for (; index < parts.length; index++) {
-          const part = parts[index];
-          if (!part) continue;
-          const results: Located[] = [];
-          const full = scanPart(set, part, limits.decodeDepth, now, closed, progress, results);
-          for (const each of results) found(each, part);
-          if (full) skip({ path: part.path, reason: 'limit', detail: `more than ${mostHits} matches; the first ones are listed` }, part);
-          closed = new Set(patience.closed);
-        }
-      });
-      return finished ? undefined : `took longer than ${limits.milliseconds} ms`;
-    } catch (error) {
-      // V8 finds out only while it runs that an expression goes too deep.
-      if (progress.rule && error instanceof RangeError) return `failed (${error.message.slice(-100)})`;
-      throw error;
-    }
-  };
-  while (index < parts.length) {
-    const part = parts[index];
-    if (!part) return;
-    if (patience.isOver) {
-      skip({ path: part.path, reason: 'time', detail: 'it was not looked at: rules took too long on too many texts before it' }, part);
-      index++;
-      continue;
-    }
-    const trouble = tried();
-    if (trouble === undefined) return;
-    const stopped = parts[index];
-    if (!stopped) return;
-    const culprit = progress.rule;
-    progress.rule = undefined;
-    const given = patience.strike(culprit);
-    if (culprit && closed.size - patience.closed.size < mostClosed) {
-      closed.add(culprit);
-      const detail = `the rule ${culprit.rule.id} ${trouble}${given ? ', not for the first time: it was used no more in this scan' : ''}`;
-      skip({ path: stopped.path, reason: 'time', detail }, stopped);
-    } else {
-      skip({ path: stopped.path, reason: 'time', detail: `it ${trouble}` }, stopped);
-      closed = new Set(patience.closed);
-      index++;
-    }
-  }
-}
-
-function scanPart(
+/** Looks at one part; what is in it goes into `results`. Synchronous, and stopped in its middle by who calls it. @returns whether there was more than is kept */
+export function scanPart(
   set: RuleSet,
   part: Part,
   depth: number,

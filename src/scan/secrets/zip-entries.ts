@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { RandomAccessReader, fromRandomAccessReader, type Entry, type ZipFile } from 'yauzl';
+import { nextZipEntry } from '../next-zip-entry.ts';
 
 /** A file of a zip archive; without content, `why` says what keeps it from being unpacked. */
 export type ZipEntry =
@@ -19,7 +20,7 @@ export async function* zipEntries(pieces: readonly Buffer[]): AsyncGenerator<Zip
       opened ? resolve(opened) : reject(error ?? new Error('it cannot be opened')),
     );
   });
-  for (let entry = await nextEntry(zip); entry; entry = await nextEntry(zip)) {
+  for (let entry = await nextZipEntry(zip); entry; entry = await nextZipEntry(zip)) {
     const name = entry.fileName;
     if (name.endsWith('/')) continue;
     if (entry.isEncrypted()) yield { name, why: 'it is encrypted' };
@@ -41,19 +42,6 @@ async function* contentOf(zip: ZipFile, entry: Entry): AsyncGenerator<Buffer> {
   } finally {
     stream.destroy();
   }
-}
-
-function nextEntry(zip: ZipFile): Promise<Entry | undefined> {
-  return new Promise((resolve, reject) => {
-    const done = (act: () => void) => {
-      zip.removeAllListeners();
-      act();
-    };
-    zip.once('entry', (entry) => done(() => resolve(entry)));
-    zip.once('end', () => done(() => resolve(undefined)));
-    zip.once('error', (error: Error) => done(() => reject(error)));
-    zip.readEntry();
-  });
 }
 
 class PieceReader extends RandomAccessReader {

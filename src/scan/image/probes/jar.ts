@@ -6,6 +6,7 @@ import type { Skipped } from '../../coverage.ts';
 import { purlOf } from '../../dependencies/purl.ts';
 import type { Reading } from '../../dependencies/reader.ts';
 import { nothing, type Probe, type ProbeKind } from './probe.ts';
+import { nextZipEntry } from '../../next-zip-entry.ts';
 
 const mib = 1024 * 1024;
 export type JarLimits = {
@@ -86,7 +87,7 @@ async function readJar(path: string, bytes: Buffer, depth: number, walk: Walk): 
   let named = false;
   let classes = false;
   for (;;) {
-    const entry = await nextEntry(zip);
+    const entry = await nextZipEntry(zip);
     if (!entry) break;
     if (--walk.budget.entries < 0) throw new OverBudget(`a Java archive with more than ${walk.limits.entries} files in it`);
     const name = entry.fileName;
@@ -162,17 +163,4 @@ async function contentOf(zip: ZipFile, entry: Entry, most: number, { budget, lim
     stream.destroy();
   }
   return Buffer.concat(held, size);
-}
-
-function nextEntry(zip: ZipFile): Promise<Entry | undefined> {
-  return new Promise((resolve, reject) => {
-    const done = (act: () => void) => {
-      zip.removeAllListeners();
-      act();
-    };
-    zip.once('entry', (entry) => done(() => resolve(entry)));
-    zip.once('end', () => done(() => resolve(undefined)));
-    zip.once('error', (error: Error) => done(() => reject(error)));
-    zip.readEntry();
-  });
 }

@@ -9,7 +9,7 @@ const cloudflare = 'roll it in the Cloudflare dashboard, under My profile, API t
 const alibaba = 'delete the AccessKey in the RAM console';
 const yandex = 'delete the key with `yc iam`, or in the console of Yandex Cloud';
 
-/** Clouds, hosting, networks. */
+/** Clouds, hosting, networks. Long since it is data: each rule with its examples. */
 export const cloudRules: readonly Rule[] = [
   around(
     'aws-access-token',

@@ -5,7 +5,7 @@ const github = 'revoke it under Settings, Developer settings on GitHub, and read
 const gitlab = 'revoke it under Access tokens on GitLab, and read the audit events';
 const atlassian = 'revoke it under id.atlassian.com, Security, API tokens';
 
-/** Code hosts, builds, packages, infrastructure as code. */
+/** Code hosts, builds, packages, infrastructure as code. Long since it is data: each rule with its examples. */
 export const codeRules: readonly Rule[] = [
   token('github-pat', 'GitHub personal access token', github, 'ghp_[0-9a-zA-Z]{36}(?![0-9a-zA-Z])', 'ghp_<crc62>', {
     entropy: 3,

@@ -7,7 +7,7 @@ const grafana = 'delete it under Administration, Service accounts';
 const openai = 'delete it at platform.openai.com/api-keys';
 const planetscale = 'delete it under Settings, Service tokens or Passwords';
 
-/** Models, monitoring, data, developer platforms. */
+/** Models, monitoring, data, developer platforms. Long since it is data: each rule with its examples. */
 export const platformRules: readonly Rule[] = [
   around(
     'openai-api-key',

@@ -1,6 +1,8 @@
 import type { Rule } from '../rule.ts';
 import { around, assigned, token } from './make.ts';
 
+// Services with tokens of their own: payments, mail, chat, work. Long since it is data: each rule with its examples.
+
 const slack = 'revoke it at api.slack.com/apps, or with auth.revoke';
 const stripe = 'roll it under Developers, API keys in the Stripe dashboard';
 const shopify = 'rotate it under Apps in the Shopify admin';

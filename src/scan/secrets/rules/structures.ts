@@ -1,6 +1,8 @@
 import type { Rule } from '../rule.ts';
 import { around, assigned, token } from './make.ts';
 
+// What is known by its form: keys, certificates, addresses with passwords, files of programs. Long since it is data: each rule with its examples.
+
 const keyFix = 'make a new pair, replace the public half wherever it is trusted, and revoke its certificates';
 const fileFix = 'revoke the certificate, make a new key, and keep it where only its user reads it';
 

@@ -1,48 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Digest } from '../kernel/digest.ts';
-import { parseGitOid, type GitOid } from '../kernel/git-oid.ts';
-import type { RepositoryName } from '../kernel/ids.ts';
 import type { ScanLevel } from '../plan/scan-levels.ts';
-import type { RunContext } from '../run/port.ts';
 import { parseRecord } from '../scan/record.ts';
 import type { ScanReport } from '../scan/report.ts';
 import { noWaivers } from '../scan/waivers.ts';
 import { keepScan } from './keep-scan.ts';
-import { levelBefore } from './level-before.ts';
 import type { World } from './world.ts';
-
-const repository = 'shop' as RepositoryName;
-const [onto, merged] = [parseGitOid('a'.repeat(40)), parseGitOid('b'.repeat(40))];
-const file = (scan: string) => `version: 1\nstages: [{ name: a, on: [change], steps: [{ run: a }] }]\n${scan}\n`;
-
-function worldWith(before: string | undefined, reviewed: { onto: GitOid } | undefined = { onto }): World {
-  return {
-    source: {
-      reviewedCommit: async () => reviewed,
-      readFile: async (_repository: string, commit: GitOid) => (commit === onto && before !== undefined ? Buffer.from(before) : undefined),
-    },
-  } as unknown as World;
-}
-
-const context = (event: 'merge' | 'change', reviewed = true) =>
-  ({ head: { event, reviewed, repository, commit: merged } }) as unknown as RunContext;
-
-for (const [what, before, scan, wanted] of [
-  ['a level that the branch had', 'scan: { image: { fail: high } }', 'image', 'high'],
-  ['one of the source', 'scan: { secrets: { fail: any } }', 'secrets', 'any'],
-  ['none, which is the default', '', 'image', 'new'],
-] as const)
-  test(`a merged commit is held to what was before it: ${what}`, async () =>
-    assert.equal(await levelBefore(worldWith(file(before)), context('merge'), scan), wanted));
-
-test('nothing was before: a run of a change, a first push, a file that nobody can read', async () => {
-  const strict = file('scan: { image: { fail: any } }');
-  assert.equal(await levelBefore(worldWith(strict), context('change'), 'image'), undefined);
-  assert.equal(await levelBefore(worldWith(strict), context('merge', false), 'image'), undefined);
-  assert.equal(await levelBefore(worldWith(undefined), context('merge'), 'image'), undefined);
-  assert.equal(await levelBefore(worldWith('version: 2'), context('merge'), 'image'), undefined);
-});
 
 const now = new Date('2026-11-28T12:00:00Z');
 const report: ScanReport = {
